@@ -1,0 +1,1 @@
+"""From a checkpoint to a sealed bundle: ONNX, index, operating point, golden examples."""

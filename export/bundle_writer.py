@@ -1,0 +1,70 @@
+"""Seals a bundle: digests, manifest, everything on disk, then one rename makes it visible."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from service.contract import bundle as bundles
+from service.contract.bundle import Bundle, digest_file
+from service.contract.errors import BundleError
+from service.contract.manifest import FileDigest, Manifest
+
+
+@contextmanager
+def new_bundle(out: Path) -> Generator[Path]:
+    """Yield a temporary folder beside ``out``; it is removed unless `seal` renamed it.
+
+    Raises:
+        BundleError: if ``out`` already holds something, or cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        message = f"{out} already exists; a bundle is never edited, name another folder"
+        raise BundleError(message)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        message = f"no bundle can be written to {out} ({error.strerror}); name another folder"
+        raise BundleError(message) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def seal(
+    folder: Path, out: Path, make_manifest: Callable[[dict[str, FileDigest]], Manifest]
+) -> Bundle:
+    """Write the manifest, flush everything to disk and rename ``folder`` to ``out``.
+
+    Args:
+        folder: what `new_bundle` yielded, holding every file but the manifest.
+        out: where the bundle appears, whole or not at all.
+        make_manifest: gets the digest of every file, returns the manifest (not yet sealed).
+
+    Raises:
+        BundleCorruptError: if the sealed bundle does not open.
+    """
+    files = {path.name: digest_file(path) for path in sorted(folder.iterdir())}
+    manifest = make_manifest(files).sealed()
+    (folder / bundles.MANIFEST).write_bytes(manifest.to_bytes())
+    bundles.open_bundle(folder)
+    folder.chmod(0o755)  # mkdtemp made it private; a service may run as another user
+    for path in folder.iterdir():
+        path.chmod(0o644)
+        _flush(path)
+    _flush(folder)
+    folder.replace(out)  # an empty folder at `out` is replaced as well
+    _flush(out.parent)
+    return Bundle(folder=out, manifest=manifest)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

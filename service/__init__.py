@@ -1,0 +1,1 @@
+"""The deployable: texts in, recommendations with decisions out; uses no code outside itself."""

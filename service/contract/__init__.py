@@ -1,0 +1,1 @@
+"""What offline code promises and online code relies on; the lowest layer."""

@@ -1,0 +1,57 @@
+"""The one rule that says which answers may go out without a person."""
+
+from enum import StrEnum
+
+
+class Decision(StrEnum):
+    """What happens to a query's best answer."""
+
+    AUTO_ACCEPTED = "auto_accepted"
+    MANUAL_REVIEW = "manual_review"
+
+
+class Reason(StrEnum):
+    """Why a query got its decision; a closed list, named in the REST interface."""
+
+    ABOVE_THRESHOLD = "above_threshold"
+    BELOW_THRESHOLD = "below_threshold"
+    NO_THRESHOLD = "no_threshold"
+    AMBIGUOUS_PRODUCT = "ambiguous_product"
+    EMPTY_TEXT = "empty_text"
+    ENCODER_FAILED = "encoder_failed"
+
+    @property
+    def decision(self) -> Decision:
+        """Return the decision that this reason stands for; only one of them accepts."""
+        accepted = self is Reason.ABOVE_THRESHOLD
+        return Decision.AUTO_ACCEPTED if accepted else Decision.MANUAL_REVIEW
+
+
+def decide(similarity: float, threshold: float | None) -> Decision:
+    """Return whether an answer of this similarity goes out without a person.
+
+    A similarity equal to the threshold is accepted; one that is not a number never is.
+
+    Args:
+        similarity: cosine of query and best product, in [-1, 1], or NaN.
+        threshold: least similarity that is accepted; None accepts nothing.
+    """
+    accepted = threshold is not None and similarity >= threshold
+    return Decision.AUTO_ACCEPTED if accepted else Decision.MANUAL_REVIEW
+
+
+def reason_for(similarity: float, threshold: float | None, *, is_ambiguous: bool) -> Reason:
+    """Return why a query that has a best product is accepted or sent to review.
+
+    Args:
+        similarity: cosine of query and best product, in [-1, 1], or NaN.
+        threshold: least similarity that is accepted; None where none could be promised.
+        is_ambiguous: true if another product has the very text of the best one.
+    """
+    if threshold is None:
+        return Reason.NO_THRESHOLD
+    if is_ambiguous:
+        return Reason.AMBIGUOUS_PRODUCT
+    if decide(similarity, threshold) is Decision.AUTO_ACCEPTED:
+        return Reason.ABOVE_THRESHOLD
+    return Reason.BELOW_THRESHOLD

@@ -1,0 +1,185 @@
+"""The bundle's table of contents: what is inside, who made it, what it promises."""
+
+import hashlib
+import json
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+"""Raised whenever an older release could misread a manifest."""
+
+Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Cosine = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileDigest(_Frozen):
+    """What one file of the bundle must be, byte for byte."""
+
+    sha256: Sha256
+    size_bytes: Count
+
+
+class OperatingPoint(_Frozen):
+    """A threshold with the evidence that it keeps its promise.
+
+    Attributes:
+        threshold: least similarity that is accepted without a person.
+        target_precision: the precision promised among accepted answers.
+        confidence: probability, over calibration sets, that the promise holds.
+        queries: calibration queries asked, one row per normalised text.
+        accepted: of these, how many reach the threshold.
+        wrong: of the accepted, how many best products were not a positive.
+        p_value: P(at most ``wrong`` errors) if precision were only ``target_precision``.
+        precision_lower_bound: Clopper-Pearson lower bound at ``confidence``.
+    """
+
+    threshold: Cosine
+    target_precision: Share
+    confidence: Share
+    queries: Annotated[int, Field(ge=1)]
+    accepted: Annotated[int, Field(ge=1)]
+    wrong: Count
+    p_value: Ratio
+    precision_lower_bound: Ratio
+
+    @property
+    def coverage(self) -> float:
+        """Return the accepted share of the calibration queries, in [0, 1]."""
+        return self.accepted / self.queries
+
+    @property
+    def precision(self) -> float:
+        """Return the right share of the accepted calibration queries, in [0, 1]."""
+        return 1 - self.wrong / self.accepted
+
+    @model_validator(mode="after")
+    def _counts_are_nested(self) -> Self:
+        if not self.wrong <= self.accepted <= self.queries:
+            message = "need wrong <= accepted <= queries"
+            raise ValueError(message)
+        return self
+
+
+class Calibration(_Frozen):
+    """How the operating point was fixed, or why there is none.
+
+    Attributes:
+        target_precision: the precision asked for.
+        confidence: the confidence asked for.
+        queries: calibration queries used, one per normalised text.
+        validation_queries: queries that gave the grid of thresholds and its order.
+        data_sha256: digest of the texts and positives of both sets.
+        operating_point: the promise, or None where none could be made.
+        explanation: one sentence for people: the promise, or why there is none.
+    """
+
+    target_precision: Share
+    confidence: Share
+    queries: Count
+    validation_queries: Count
+    data_sha256: Sha256
+    operating_point: OperatingPoint | None
+    explanation: str
+
+
+class EncoderRecord(_Frozen):
+    """The encoder inside the bundle.
+
+    Attributes:
+        base: name of the weights that training started from.
+        dim: length of an embedding.
+        max_tokens: longest text in tokens, special tokens included.
+        precision: number format of the weights, for example ``fp32``.
+        parity_max_error: largest difference of any embedding entry from PyTorch's.
+    """
+
+    base: str
+    dim: Annotated[int, Field(ge=1)]
+    max_tokens: Annotated[int, Field(ge=3)]
+    precision: str
+    parity_max_error: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class CatalogueRecord(_Frozen):
+    """The catalogue inside the bundle.
+
+    Attributes:
+        products: number of products.
+        product_text: columns whose values make the encoded text of a product.
+        attributes: further columns, returned on request.
+        index: family of the FAISS index, for example ``Flat``.
+    """
+
+    products: Annotated[int, Field(ge=1)]
+    product_text: tuple[str, ...]
+    attributes: tuple[str, ...]
+    index: str
+
+
+class TrainingRecord(_Frozen):
+    """Where the weights come from."""
+
+    config_sha256: Sha256
+    data_sha256: Sha256
+    seed: int
+    epochs: Annotated[float, Field(ge=0)]
+    commit: str | None
+
+
+class GoldenTolerance(_Frozen):
+    """How far a replayed golden example may be from the recorded one."""
+
+    embedding: Annotated[float, Field(gt=0)]
+    similarity: Annotated[float, Field(gt=0)]
+
+
+class Manifest(_Frozen):
+    """Everything a service must know before it opens the other files of a bundle."""
+
+    schema_version: int
+    normaliser_version: int
+    release: str
+    created_at: str
+    encoder: EncoderRecord
+    catalogue: CatalogueRecord
+    training: TrainingRecord
+    calibration: Calibration
+    golden_tolerance: GoldenTolerance
+    files: dict[str, FileDigest]
+    digest: str = ""
+
+    @property
+    def bundle_id(self) -> str:
+        """Return the short name of this very content: ``b-`` and twelve hex digits."""
+        return f"b-{self.digest[:12]}"
+
+    @property
+    def operating_point(self) -> OperatingPoint | None:
+        """Return the promise of this bundle, or None where none could be made."""
+        return self.calibration.operating_point
+
+    @property
+    def threshold(self) -> float | None:
+        """Return the least similarity that is accepted, or None where nothing is."""
+        return None if self.operating_point is None else self.operating_point.threshold
+
+    def sealed(self) -> "Manifest":
+        """Return this manifest with its own digest filled in."""
+        return self.model_copy(update={"digest": self.content_digest()})
+
+    def content_digest(self) -> str:
+        """Return the SHA-256 of everything in the manifest but the digest itself."""
+        return hashlib.sha256(self.model_copy(update={"digest": ""}).to_bytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Return the one way this manifest is written: sorted, indented JSON in UTF-8."""
+        fields = self.model_dump(mode="json")
+        return (json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,1 @@
+"""Products, matches and queries: read, checked, made and split."""

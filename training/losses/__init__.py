@@ -1,0 +1,1 @@
+"""Objectives: functions of a similarity matrix and a positives mask."""
