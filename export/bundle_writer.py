@@ -20,10 +20,8 @@ def new_bundle(out: Path) -> Generator[Path]:
     Raises:
         BundleError: if ``out`` already holds something, or cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        message = f"{out} already exists; a bundle is never edited, name another folder"
-        raise BundleError(message)
     try:
+        _check_free(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
@@ -47,6 +45,7 @@ def seal(
 
     Raises:
         BundleCorruptError: if the sealed bundle does not open.
+        BundleError: if something else has appeared at ``out``.
     """
     files = {path.name: digest_file(path) for path in sorted(folder.iterdir())}
     manifest = make_manifest(files).sealed()
@@ -57,9 +56,23 @@ def seal(
         path.chmod(0o644)
         _flush(path)
     _flush(folder)
-    folder.replace(out)  # an empty folder at `out` is replaced as well
+    try:
+        folder.replace(out)  # an empty folder at `out` is replaced as well
+    except OSError as error:
+        message = f"the bundle cannot be moved to {out} ({error.strerror}); name another folder"
+        raise BundleError(message) from error
     _flush(out.parent)
     return Bundle(folder=out, manifest=manifest)
+
+
+def _check_free(out: Path) -> None:
+    """Say now, not after the work, that no folder can be renamed to ``out``."""
+    if out.name in ("", "..") or out.is_symlink() or out.is_mount():
+        message = f"{out} is a link, a mount or no name of its own; name a new folder inside it"
+        raise BundleError(message)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        message = f"{out} already exists; a bundle is never edited, name another folder"
+        raise BundleError(message)
 
 
 def _flush(path: Path) -> None:

@@ -8,6 +8,9 @@ from jaxtyping import Float32, Int64
 
 from service.contract.errors import BundleCorruptError
 
+TIES = 16
+"""So many equal products may straddle the last rank and still be ranked in catalogue order."""
+
 
 class ProductIndex:
     """Nearest products by cosine similarity; safe to share between threads."""
@@ -20,13 +23,20 @@ class ProductIndex:
         """Read an index file.
 
         Raises:
-            BundleCorruptError: if FAISS cannot read it.
+            BundleCorruptError: if FAISS cannot read it, or it does not rank by inner product.
         """
         try:
-            return cls(faiss.read_index(str(path)))
+            index = faiss.read_index(str(path))
         except RuntimeError as error:
             message = f"{path} is no FAISS index ({error}); build the bundle again"
             raise BundleCorruptError(message) from error
+        if index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            message = (
+                f"{path} ranks by FAISS metric {index.metric_type}, not by inner product; "
+                "build the bundle again"
+            )
+            raise BundleCorruptError(message)
+        return cls(index)
 
     @property
     def products(self) -> int:
@@ -48,9 +58,11 @@ class ProductIndex:
             k: how many products a query gets; fewer where the catalogue has fewer.
 
         Returns:
-            Cosine similarities in [-1, 1] and the products' rows in the catalogue.
+            Cosine similarities in [-1, 1] and the products' rows in the catalogue; row -1
+            stands at the end where an approximate index finds fewer.
         """
-        similarity, rows = self._index.search(embeddings, min(k, self.products))
+        # FAISS drops any of the products that are equal at its last rank, so it is asked for more
+        similarity, rows = self._index.search(embeddings, min(k + TIES, self.products))
         similarity = np.clip(similarity, -1.0, 1.0)
-        order = np.lexsort((rows, -similarity), axis=1)
+        order = np.lexsort((rows, -similarity, rows < 0), axis=1)[:, :k]
         return np.take_along_axis(similarity, order, 1), np.take_along_axis(rows, order, 1)

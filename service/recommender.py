@@ -1,5 +1,6 @@
 """Texts to recommendations with decisions: the served path, shared by HTTP and export."""
 
+import math
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from jaxtyping import Float32, Int64
 from service.catalogue import Catalogue
 from service.contract import bundle as bundles
 from service.contract.decision import Decision, Reason, reason_for
-from service.contract.errors import BundleCorruptError
+from service.contract.errors import BundleCorruptError, DataError
 from service.contract.golden import GoldenExample, differences, read_golden
 from service.contract.manifest import Manifest
 from service.contract.tokens import TextTokeniser, TokenisedText
@@ -79,7 +80,7 @@ class Recommender:
         *,
         threshold: float | None,
     ) -> None:
-        if index.products != len(catalogue) or index.dim != encoder.dim:
+        if not 0 < index.products == len(catalogue) or index.dim != encoder.dim:
             message = (
                 f"the index holds {index.products} products of {index.dim} numbers, the catalogue "
                 f"{len(catalogue)} and the encoder {encoder.dim}; build the bundle again"
@@ -167,16 +168,29 @@ class Recommender:
                 row=row,
             )
             for similarity, row in zip(nearest[0].tolist(), nearest[1].tolist(), strict=True)
+            if row >= 0
         )
+        reason = self._reason(recommendations)
+        return Answer(reason=reason, truncated=text.truncated, recommendations=recommendations)
+
+    def _reason(self, recommendations: Sequence[Recommendation]) -> Reason:
+        if not recommendations:
+            return reason_for(math.nan, self.threshold, is_ambiguous=False)
         best = recommendations[0]
         ambiguous = bool(self.catalogue.has_twin[best.row])
-        reason = reason_for(best.similarity, self.threshold, is_ambiguous=ambiguous)
-        return Answer(reason=reason, truncated=text.truncated, recommendations=recommendations)
+        return reason_for(best.similarity, self.threshold, is_ambiguous=ambiguous)
 
 
 def load_recommender(bundle: bundles.Bundle) -> Recommender:
-    """Return the recommender of a verified bundle, before its golden examples are replayed."""
-    tokeniser = TextTokeniser.from_file(bundle.path(bundles.TOKENIZER))
+    """Return the recommender of a verified bundle, before its golden examples are replayed.
+
+    Raises:
+        BundleCorruptError: if a file is not what it must be, or two of them do not fit.
+    """
+    try:
+        tokeniser = TextTokeniser.from_file(bundle.path(bundles.TOKENIZER))
+    except DataError as error:
+        raise BundleCorruptError(str(error)) from error
     return Recommender(
         Encoder(bundle.path(bundles.ENCODER), tokeniser),
         ProductIndex.from_file(bundle.path(bundles.INDEX)),

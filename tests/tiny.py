@@ -111,7 +111,8 @@ def write_bundle(
         index = faiss.IndexFlatIP(DIM)
         index.add(encoder.embed(titles))
         faiss.write_index(index, str(folder / bundles.INDEX))
-        pq.write_table(_catalogue(products), folder / bundles.CATALOGUE)
+        ids = [text.ids for text in encoder.tokenise(titles)]
+        pq.write_table(_catalogue(products, ids), folder / bundles.CATALOGUE)
         write_golden(folder / bundles.GOLDEN, [])
         unsealed = _manifest({}, threshold, len(products))
         draft = load_recommender(bundles.Bundle(folder=folder, manifest=unsealed))
@@ -119,21 +120,30 @@ def write_bundle(
         return seal(folder, out, lambda files: _manifest(files, threshold, len(products)))
 
 
+def reseal(folder: Path) -> None:
+    """Make every digest of an altered bundle right again, as a careless build would."""
+    path = folder / bundles.MANIFEST
+    manifest = manifests.Manifest.model_validate_json(path.read_bytes())
+    files = {name: bundles.digest_file(folder / name) for name in manifest.files}
+    path.write_bytes(manifest.model_copy(update={"files": files}).sealed().to_bytes())
+
+
 def open_tiny(folder: Path) -> Recommender:
     """Return the recommender of a bundle that `write_bundle` wrote."""
     return load_recommender(bundles.open_bundle(folder))
 
 
-def _catalogue(products: Sequence[tuple[str, str, str]]) -> pa.Table:
-    texts = [normalise(title) for _, title, _ in products]
+def _catalogue(
+    products: Sequence[tuple[str, str, str]], ids: Sequence[tuple[int, ...]]
+) -> pa.Table:
     return pa.table(
         {
             "product_id": [product_id for product_id, _, _ in products],
             "title": [title for _, title, _ in products],
             "category": [category for _, _, category in products],
             "brand": [title.split()[0] for _, title, _ in products],
-            "product_text": texts,
-            "has_twin": [texts.count(text) > 1 for text in texts],
+            "product_text": [title for _, title, _ in products],
+            "has_twin": [ids.count(own) > 1 for own in ids],
             "seen_in_training": [True for _ in products],
         }
     )

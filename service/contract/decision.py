@@ -36,7 +36,8 @@ def decide(similarity: float, threshold: float | None) -> Decision:
         similarity: cosine of query and best product, in [-1, 1], or NaN.
         threshold: least similarity that is accepted; None accepts nothing.
     """
-    accepted = threshold is not None and similarity >= threshold
+    # as a float, since NumPy would round the threshold to the width of its own scalar
+    accepted = threshold is not None and float(similarity) >= threshold
     return Decision.AUTO_ACCEPTED if accepted else Decision.MANUAL_REVIEW
 
 
@@ -46,7 +47,7 @@ def reason_for(similarity: float, threshold: float | None, *, is_ambiguous: bool
     Args:
         similarity: cosine of query and best product, in [-1, 1], or NaN.
         threshold: least similarity that is accepted; None where none could be promised.
-        is_ambiguous: true if another product has the very text of the best one.
+        is_ambiguous: true if another product has the very tokens of the best one.
     """
     if threshold is None:
         return Reason.NO_THRESHOLD

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from service.contract.decision import Reason
 from service.contract.errors import BundleCorruptError
@@ -43,13 +43,13 @@ def read_golden(path: Path) -> list[GoldenExample]:
     """Read what `write_golden` wrote.
 
     Raises:
-        BundleCorruptError: if a line is not a golden example.
+        BundleCorruptError: if a line is not a golden example, or there is none.
     """
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         return [GoldenExample.model_validate_json(line) for line in lines]
-    except ValidationError as error:
-        message = f"{path} holds a line that is no golden example; build the bundle again"
+    except (OSError, ValueError) as error:  # pydantic's and Unicode's errors are ValueErrors
+        message = f"{path} is no file of golden examples; build the bundle again"
         raise BundleCorruptError(message) from error
 
 

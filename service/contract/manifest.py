@@ -130,15 +130,15 @@ class TrainingRecord(_Frozen):
     config_sha256: Sha256
     data_sha256: Sha256
     seed: int
-    epochs: Annotated[float, Field(ge=0)]
+    epochs: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     commit: str | None
 
 
 class GoldenTolerance(_Frozen):
     """How far a replayed golden example may be from the recorded one."""
 
-    embedding: Annotated[float, Field(gt=0)]
-    similarity: Annotated[float, Field(gt=0)]
+    embedding: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    similarity: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Manifest(_Frozen):

@@ -25,10 +25,8 @@ def normalise(text: str) -> str:
     >>> normalise("\u200b\u00a0")
     ''
     """
-    folded = _fold(_without_lone_surrogates(text))
-    while (again := _fold(folded)) != folded:
-        folded = again
-    return folded
+    folded = text.casefold() if text.isascii() else _fold(_without_lone_surrogates(text))
+    return " ".join(_CONTROL.sub(" ", folded).split())
 
 
 def join_product_text(values: Iterable[str | None]) -> str:
@@ -41,15 +39,10 @@ def join_product_text(values: Iterable[str | None]) -> str:
 
 
 def _fold(text: str) -> str:
-    visible = _CONTROL.sub(" ", text)
-    if not visible.isascii():
-        visible = "".join(c for c in visible if unicodedata.category(c) != "Cf")
-        visible = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
-    return " ".join(visible.casefold().split())
+    visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
 
 
 def _without_lone_surrogates(text: str) -> str:
     """Join surrogate pairs into their character; put U+FFFD where half a pair stands alone."""
-    if text.isascii():
-        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -47,7 +47,14 @@ class TextTokeniser:
         self.pad_id = int(padding["pad_id"])
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_padding()  # batches are padded by `pad`, the same for every caller
+        self._tokenizer.enable_truncation(self.max_tokens)  # at the end, whatever the file says
         self._special_tokens = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        if self.max_tokens <= self._special_tokens:
+            message = (
+                f"tokenizer.json cuts texts at {self.max_tokens} tokens, of which "
+                f"{self._special_tokens} are special ones; build the bundle again"
+            )
+            raise DataError(message)
 
     @classmethod
     def from_file(cls, path: Path) -> "TextTokeniser":

@@ -1,0 +1,73 @@
+# make help        what can be made
+# Variables: PYTHON, the interpreter that makes .venv (default python3)
+#            TORCH_INDEX, a package index with CPU-only builds of torch, for machines that
+#            should not download CUDA: make setup TORCH_INDEX=https://…
+#            DATA, a data folder of your own for `make demo`
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+DATA ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check unit test-slow test-data bench fix constraints clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.installed ## make .venv with all that demo and test need; done once
+
+$(VENV)/.installed: pyproject.toml constraints/cpu.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"error: {sys.executable} is Python {v[0]}.{v[1]}, needed is 3.11 or newer; run make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "error: this Python cannot make virtual environments (module venv or ensurepip is missing);" \
+	       "on Debian or Ubuntu run: apt-get install python3-venv" >&2; exit 1; }
+	@echo "making $(VENV): about two minutes and 2 GB (more where torch brings CUDA)"
+	@test -x $(BIN)/python && $(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) pip
+	@$(PIP) hatchling editables
+	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	@$(PIP) --no-build-isolation --editable '.[service,cpu,training,export]' --group dev
+	@touch $@
+
+demo: setup ## the main job on synthetic data, or on a folder: make demo DATA=FOLDER
+	@$(BIN)/python -m export demo $(if $(DATA),--data '$(DATA)')
+
+test: check unit ## what a contributor runs before a commit
+
+check: setup ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+unit: setup ## fast tests
+	$(BIN)/pytest -q -m "not slow and not real_data and not gpu and not benchmark"
+
+test-slow: setup ## whole pipelines, processes, the demo; minutes
+	$(BIN)/pytest -q -m "slow and not real_data and not gpu and not benchmark"
+
+test-data: setup ## the same on real data; SUREMATCH_DATA names their folder
+	$(BIN)/pytest -q -m "real_data and not gpu and not benchmark"
+
+bench: setup ## benchmarks: ratios on the screen, figures in bench.json
+	$(BIN)/pytest -q tests/benchmarks -m benchmark --benchmark-json=bench.json
+
+fix: setup ## format, and repair what a tool can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: ## pin anew what a fresh environment gets; a deliberate act
+	rm -rf $(VENV)-fresh && $(PYTHON) -m venv $(VENV)-fresh
+	$(VENV)-fresh/bin/python -m pip install -q -U pip hatchling editables
+	$(VENV)-fresh/bin/python -m pip install -q torch==2.13.0
+	$(VENV)-fresh/bin/python -m pip install -q --no-build-isolation '.[service,cpu,training,export]' --group dev
+	sed -n '/^#/p' constraints/cpu.txt > constraints/.cpu.txt
+	$(VENV)-fresh/bin/python -m pip freeze --all | sed -E '/^surematch/d; s/\+cpu//' >> constraints/.cpu.txt
+	mv constraints/.cpu.txt constraints/cpu.txt
+	rm -rf $(VENV)-fresh
+
+clean: ## remove the environment and what demo and tests left
+	rm -rf $(VENV) .demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json

@@ -1,0 +1,144 @@
+"""A checkpoint and labelled queries to a sealed bundle, step by step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from export.bundle_writer import new_bundle, seal
+from export.golden_examples import TOLERANCE, golden_examples
+from export.onnx_encoder import write_onnx
+from export.operating_point import LabelledSets, calibrate
+from export.parity import check_parity
+from export.product_index import write_catalogue, write_index
+from service.catalogue import Catalogue
+from service.contract import bundle as bundles
+from service.contract import manifest as manifests
+from service.contract.bundle import Bundle
+from service.contract.golden import write_golden
+from service.contract.release import RELEASE
+from service.contract.text import NORMALISER_VERSION
+from service.contract.tokens import TextTokeniser
+from service.encoder import Encoder
+from service.index import ProductIndex
+from service.recommender import Recommender
+from training.checkpoint import Checkpoint
+from training.console import say
+from training.data.products import Products
+
+_PARITY_TEXTS = 256
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a bundle shall promise: this precision among the accepted, with this confidence."""
+
+    target_precision: float
+    confidence: float
+
+
+def build_bundle(
+    checkpoint: Checkpoint,
+    products: Products,
+    sets: LabelledSets,
+    out: Path,
+    *,
+    promise: Promise,
+) -> Bundle:
+    """Write the bundle of a trained encoder and a catalogue to ``out``, whole or not at all.
+
+    Raises:
+        BundleError: if ``out`` is taken, or the export does not match the encoder.
+        ConfigError: if the products lack a column that the encoder was trained on.
+    """
+    product_text = checkpoint.config.data.product_text
+    with new_bundle(out) as folder:
+        say("exporting the encoder to ONNX")
+        encoder, parity_error = _export_encoder(
+            checkpoint, folder, _parity_texts(products.texts(product_text), sets)
+        )
+        write_index(folder / bundles.INDEX, encoder, products, product_text=product_text)
+        write_catalogue(
+            folder / bundles.CATALOGUE,
+            products,
+            encoder,
+            product_text=product_text,
+            trained_products=checkpoint.trained_products,
+        )
+        recommender = Recommender(
+            encoder,
+            ProductIndex.from_file(folder / bundles.INDEX),
+            Catalogue.from_file(folder / bundles.CATALOGUE),
+            threshold=None,
+        )
+        calibration = calibrate(
+            recommender,
+            sets,
+            target_precision=promise.target_precision,
+            confidence=promise.confidence,
+        )
+        point = calibration.operating_point
+        final = recommender.with_threshold(point.threshold if point else None)
+        texts = [query.text for query in sets.validation + sets.calibration]
+        write_golden(folder / bundles.GOLDEN, golden_examples(final, texts))
+
+        def manifest(files: dict[str, manifests.FileDigest]) -> manifests.Manifest:
+            return _manifest(checkpoint, products, encoder, calibration, parity_error, files)
+
+        return seal(folder, out, manifest)
+
+
+def _export_encoder(
+    checkpoint: Checkpoint, folder: Path, texts: Sequence[str]
+) -> tuple[Encoder, float]:
+    """Write graph and tokenizer; return the opened export and its distance from PyTorch."""
+    write_onnx(checkpoint.encoder.model, folder / bundles.ENCODER)
+    checkpoint.encoder.tokenizer.save(str(folder / bundles.TOKENIZER))
+    tokeniser = TextTokeniser.from_file(folder / bundles.TOKENIZER)
+    encoder = Encoder(folder / bundles.ENCODER, tokeniser)
+    return encoder, check_parity(checkpoint.encoder, encoder, texts)
+
+
+def _parity_texts(product_texts: Sequence[str], sets: LabelledSets) -> list[str]:
+    queries = [query.text for query in sets.validation + sets.calibration]
+    return [*product_texts[: _PARITY_TEXTS // 2], *queries[: _PARITY_TEXTS // 2]]
+
+
+def _manifest(
+    checkpoint: Checkpoint,
+    products: Products,
+    encoder: Encoder,
+    calibration: manifests.Calibration,
+    parity_error: float,
+    files: dict[str, manifests.FileDigest],
+) -> manifests.Manifest:
+    record = checkpoint.record
+    return manifests.Manifest(
+        schema_version=manifests.SCHEMA_VERSION,
+        normaliser_version=NORMALISER_VERSION,
+        release=RELEASE,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        encoder=manifests.EncoderRecord(
+            base=record.base,
+            dim=encoder.dim,
+            max_tokens=encoder.tokeniser.max_tokens,
+            precision="fp32",
+            parity_max_error=parity_error,
+        ),
+        catalogue=manifests.CatalogueRecord(
+            products=len(products),
+            product_text=checkpoint.config.data.product_text,
+            attributes=products.attribute_names,
+            index="Flat",
+        ),
+        training=manifests.TrainingRecord(
+            config_sha256=record.config_sha256,
+            data_sha256=record.data_sha256,
+            seed=record.seed,
+            epochs=record.epochs,
+            commit=record.commit,
+        ),
+        calibration=calibration,
+        golden_tolerance=TOLERANCE,
+        files=files,
+    )

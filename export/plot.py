@@ -1,0 +1,104 @@
+"""One picture of a bundle's answers: coverage against precision, and where the wrong ones lie."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")  # files only; no window system is needed
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from export.evaluate import Evaluation, served_figures
+from training.calibration import precision_lower_bound
+from training.evaluation import JudgedQueries
+from training.metrics import risk_coverage_counts
+
+RIGHT, WRONG, POINT = "#2a7f62", "#c8553d", "#1d3557"
+
+
+def draw_evaluation(evaluation: Evaluation, out: Path) -> None:
+    """Draw the coverage-precision curve with the operating point, and both histograms."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
+    _draw_curves(left, evaluation)
+    _draw_histograms(right, evaluation)
+    figure.suptitle(f"bundle {evaluation.manifest.bundle_id}: {len(evaluation.served)} queries")
+    figure.savefig(out, dpi=120)
+    plt.close(figure)
+
+
+def _draw_curves(axis: Axes, evaluation: Evaluation) -> None:
+    calibration = evaluation.manifest.calibration
+    for name, judged in evaluation.baselines.items():
+        axis.plot(*_curve(judged), label=name, linewidth=1, alpha=0.7)
+    axis.plot(*_curve(evaluation.served), label="served", color=POINT, linewidth=2)
+    axis.axhline(
+        calibration.target_precision,
+        color="grey",
+        linestyle="--",
+        linewidth=1,
+        label=f"promised precision {calibration.target_precision:.0%}",
+    )
+    _draw_operating_point(axis, evaluation)
+    low = min(0.5, calibration.target_precision - 0.05)
+    axis.set(
+        xlabel="coverage: share of queries auto-accepted",
+        ylabel="precision of the accepted",
+        xlim=(0, 1.01),
+        ylim=(low, 1.005),
+        title="Coverage and precision",
+    )
+    axis.grid(alpha=0.3)
+    axis.legend(loc="lower left", fontsize=8)
+
+
+def _draw_operating_point(axis: Axes, evaluation: Evaluation) -> None:
+    """Mark what the promised threshold reached here, with its confidence bound."""
+    figures = served_figures(evaluation.served, evaluation.manifest)
+    if not figures["accepted"]:
+        axis.text(0.5, 0.5, "nothing accepted", transform=axis.transAxes, ha="center")
+        return
+    precision = figures["accepted_precision"]
+    bound = precision_lower_bound(
+        figures["accepted"], figures["wrong"], evaluation.manifest.calibration.confidence
+    )
+    axis.errorbar(
+        figures["coverage"],
+        precision,
+        yerr=[[precision - bound], [0]],
+        fmt="o",
+        color=WRONG,
+        capsize=4,
+        label=f"operating point: {figures['coverage']:.1%} at {precision:.1%}, bound {bound:.1%}",
+    )
+
+
+def _draw_histograms(axis: Axes, evaluation: Evaluation) -> None:
+    judged = evaluation.served
+    known = ~np.isnan(judged.similarity)
+    edges = np.linspace(min(0.0, *judged.similarity[known], 1.0), 1.0, 51)
+    for name, mask, colour in (
+        ("right", known & judged.is_correct, RIGHT),
+        ("wrong", known & ~judged.is_correct, WRONG),
+    ):
+        count = int(mask.sum())
+        label = f"{name} ({count})"
+        axis.hist(
+            judged.similarity[mask], bins=edges.tolist(), alpha=0.65, color=colour, label=label
+        )
+    threshold = evaluation.manifest.threshold
+    if threshold is not None:
+        axis.axvline(threshold, color=POINT, linestyle="--", label=f"threshold {threshold:.3f}")
+    axis.set(
+        xlabel="similarity of the best product",
+        ylabel="queries",
+        title="Similarity of right and wrong answers",
+    )
+    axis.grid(alpha=0.3)
+    axis.legend(loc="upper left", fontsize=8)
+
+
+def _curve(judged: JudgedQueries) -> tuple[list[float], list[float]]:
+    accepted, wrong = risk_coverage_counts(judged.similarity, judged.is_correct)
+    return (accepted / len(judged)).tolist(), (1 - wrong / accepted).tolist()

@@ -1,0 +1,39 @@
+"""Answers for a file of queries: the same that the service would give."""
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from export.served_answers import answer_all
+from service.recommender import Answer, Recommender
+from training.data.matches import Query
+from training.data.table_writer import write_table
+
+COLUMNS = ("query_id", "rank", "product_id", "similarity", "decision", "reason")
+
+
+def recommend_file(
+    recommender: Recommender, queries: Sequence[Query], out: Path, *, k: int
+) -> list[Answer]:
+    """Write one row per query and rank; a query without a recommendation keeps one row.
+
+    That row has no rank, product or similarity, so no query is lost from the file.
+
+    Raises:
+        DataError: if the file cannot be written, or its kind is unknown.
+    """
+    answers = answer_all(recommender, [query.text for query in queries], k=k, what="answering")
+    rows = [
+        row
+        for query, answer in zip(queries, answers, strict=True)
+        for row in _rows(query.query_id, answer)
+    ]
+    write_table(out, COLUMNS, rows)
+    return answers
+
+
+def _rows(query_id: str, answer: Answer) -> Generator[tuple[str, ...]]:
+    verdict = (answer.decision.value, answer.reason.value)
+    if not answer.recommendations:
+        yield (query_id, "", "", "", *verdict)
+    for rank, best in enumerate(answer.recommendations, start=1):
+        yield (query_id, str(rank), best.product_id, repr(best.similarity), *verdict)

@@ -1,0 +1,128 @@
+"""The body of a request: read within its limit, parsed as JSON, checked against its schema."""
+
+import json
+import re
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from service.problems import Code, FieldError, ProblemError
+from service.schemas import RecommendRequest
+
+MAX_ERRORS = 10
+"""So many errors of a body are named; the rest is only counted."""
+MAX_NAME_CHARACTERS = 64
+
+_WORDS = {
+    "extra_forbidden": "is no key of this object",
+    "list_type": "must be a list",
+    "missing": "is missing",
+    "model_type": "must be an object",
+    "string_type": "must be a string",
+    "string_unicode": "has a key that is not valid Unicode",
+}
+"""Our words where pydantic's would speak of Python."""
+
+
+async def read_recommend_request(
+    request: Request, *, max_bytes: int, max_queries: int
+) -> RecommendRequest:
+    """Return the checked body of a request, whatever its Content-Type says.
+
+    Raises:
+        ProblemError: 413 over ``max_bytes``, 400 if it is not JSON, 422 if it has another shape.
+    """
+    value = parse_json(await read_body(request, max_bytes=max_bytes))
+    try:
+        return RecommendRequest.model_validate(value, context={"max_queries": max_queries})
+    except ValidationError as error:
+        raise invalid_request(_field_errors(error)) from None
+
+
+async def read_body(request: Request, *, max_bytes: int) -> bytes:
+    """Return the bytes of a body; one that is too large is refused before it is all read.
+
+    Raises:
+        ProblemError: 413 if there are more than ``max_bytes``, announced or sent.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdecimal() and int(announced) > max_bytes:
+        raise _too_large(max_bytes)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+    return bytes(body)
+
+
+def parse_json(body: bytes) -> object:
+    """Return the value of a JSON text in UTF-8.
+
+    Raises:
+        ProblemError: 400 if it is no such text, or nested or long beyond reason.
+    """
+    try:
+        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        detail = f"the body is not UTF-8: byte {error.start} cannot be read"
+    except json.JSONDecodeError as error:
+        detail = f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+    except ValueError:  # digits of a number, or NaN
+        detail = "the body is not JSON: a number in it is NaN, infinite or far too long"
+    except RecursionError:
+        detail = "the body is nested too deeply to be read as JSON"
+    raise ProblemError(Code.NOT_JSON, detail)
+
+
+def invalid_request(errors: Sequence[FieldError]) -> ProblemError:
+    """Return the 422 error that names what is wrong; a query's text is never repeated."""
+    named = errors[:MAX_ERRORS]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    detail = f"{named[0].where} {named[0].what}{more}"
+    return ProblemError(Code.INVALID_REQUEST, detail, errors=named)
+
+
+def unknown_fields(asked: Sequence[str], known: Sequence[str]) -> list[FieldError]:
+    """Return an error for each name of ``asked`` that the catalogue does not have."""
+    have = ", ".join(known) or "none"
+    what = f"is no field of the catalogue, which has: {have}"
+    return [
+        FieldError(where=f"fields[{position}]", what=what)
+        for position, name in enumerate(asked)
+        if name not in known
+    ]
+
+
+def _too_large(max_bytes: int) -> ProblemError:
+    detail = f"the body has more than {max_bytes} bytes; send fewer queries at a time"
+    return ProblemError(Code.BODY_TOO_LARGE, detail)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _field_errors(error: ValidationError) -> list[FieldError]:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return [
+        FieldError(where=_path(one["loc"]), what=_WORDS.get(one["type"]) or _reworded(one["msg"]))
+        for one in found
+    ]
+
+
+def _path(location: Sequence[int | str]) -> str:
+    path = "body"
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{_shown(part)}"
+    return path.removeprefix("body.")
+
+
+def _shown(name: str) -> str:
+    is_plain = name.isascii() and name.isprintable() and len(name) <= MAX_NAME_CHARACTERS
+    return name if is_plain else "(unnamed)"
+
+
+def _reworded(message: str) -> str:
+    return re.sub(r"^\w+ should ", "must ", message)

@@ -1,0 +1,170 @@
+"""Bodies of ``POST /recommend``: what a client may ask, and what it gets."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from service.contract.decision import Decision, Reason
+from service.contract.text import MAX_TEXT_CHARACTERS
+from service.recommender import MAX_K
+
+MAX_ID_CHARACTERS = 256
+MAX_ID_INTEGER = 2**63 - 1
+MAX_FIELDS = 100
+MAX_KEYS = 16
+"""An object with more keys is refused as a whole, not key by key."""
+
+
+def replace_lone_surrogates(value: object) -> object:
+    r"""Return a text as valid Unicode: U+FFFD where JSON held half a surrogate pair.
+
+    >>> replace_lone_surrogates("a\ud800b") == "a\ufffdb"
+    True
+    """
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _check_id(value: object) -> str | int | None:
+    is_id = (
+        value is None
+        or (isinstance(value, str) and len(value) <= MAX_ID_CHARACTERS and _is_unicode(value))
+        or (type(value) is int and -MAX_ID_INTEGER - 1 <= value <= MAX_ID_INTEGER)
+    )
+    if not is_id:
+        kind = "id"
+        message = "must be a Unicode string of at most {characters} characters or a 64-bit integer"
+        raise PydanticCustomError(kind, message, {"characters": MAX_ID_CHARACTERS})
+    return value  # pyright: ignore[reportReturnType]  # one of the three, as checked above
+
+
+def _is_unicode(value: str) -> bool:
+    return replace_lone_surrogates(value) == value
+
+
+def _as_query(value: object) -> object:
+    if isinstance(value, str):
+        return {"text": value}
+    if not isinstance(value, dict):
+        kind, message = "query", "must be a string or an object"
+        raise PydanticCustomError(kind, message)
+    return _with_few_keys(value)
+
+
+def _with_few_keys(value: object) -> object:
+    if isinstance(value, dict) and len(value) > MAX_KEYS:
+        kind, message = "too_many_keys", "has {found} keys, of which most are none of this object"
+        raise PydanticCustomError(kind, message, {"found": len(value)})
+    return value
+
+
+def _within_limit(value: object, info: ValidationInfo) -> object:
+    """Refuse a list that is too long before any of it is looked at."""
+    limit: int | None = (info.context or {}).get("max_queries")
+    if limit is not None and isinstance(value, list) and len(value) > limit:
+        kind, message = "too_many_queries", "holds {found} queries, at most {limit} are allowed"
+        raise PydanticCustomError(kind, message, {"found": len(value), "limit": limit})
+    return value
+
+
+QueryId = Annotated[
+    str | int | None,
+    PlainValidator(_check_id),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "maxLength": MAX_ID_CHARACTERS},
+                {"type": "integer", "minimum": -MAX_ID_INTEGER - 1, "maximum": MAX_ID_INTEGER},
+                {"type": "null"},
+            ],
+            "title": "Id",
+            "description": "any name for the query; it comes back as it is",
+        }
+    ),
+]
+Text = Annotated[
+    str,
+    Field(
+        max_length=MAX_TEXT_CHARACTERS,
+        strict=True,
+        description="what to match; blank text is answered with `empty_text`",
+        examples=["sony wh1000xm4 headphones blk"],
+    ),
+    BeforeValidator(replace_lone_surrogates),
+]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class Query(_Body):
+    """One text to be matched."""
+
+    id: QueryId = None
+    text: Text
+
+
+class RecommendRequest(_Body):
+    """Queries that share ``k`` and ``fields``."""
+
+    _few_keys = model_validator(mode="before")(_with_few_keys)
+
+    queries: Annotated[
+        list[Annotated[Query, BeforeValidator(_as_query, json_schema_input_type=Query | Text)]],
+        Field(min_length=1, description="answered in this order; a bare string is a text"),
+        BeforeValidator(_within_limit),
+    ]
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="most recommendations of a query")] = 5
+    fields: Annotated[
+        list[str] | None,
+        Field(max_length=MAX_FIELDS, description="fields of the products to return; see /info"),
+    ] = None
+
+
+class RecommendedProduct(_Body):
+    """One product with its cosine similarity to the query."""
+
+    product_id: str
+    title: str
+    similarity: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+    fields: Annotated[
+        dict[str, str | None] | None,
+        Field(
+            exclude_if=lambda fields: fields is None,
+            description="the fields asked for; null where the product has no value",
+        ),
+    ] = None
+
+
+class Result(_Body):
+    """The answer to one query; the decision speaks of its first recommendation."""
+
+    id: QueryId = Field(description="the id of the query, null where it had none")
+    decision: Decision
+    reason: Reason
+    truncated: Annotated[
+        bool, Field(description="true where the text was cut at the model's longest input")
+    ]
+    recommendations: Annotated[
+        Sequence[RecommendedProduct], Field(description="best first, similarity never increasing")
+    ]
+
+
+class RecommendResponse(_Body):
+    """One result a query, in the order of the queries."""
+
+    bundle_id: Annotated[str, Field(description="name of the bundle that answered")]
+    results: Sequence[Result]

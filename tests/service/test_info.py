@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from service.info import info_of
+from service.recommender import open_recommender
+from service.serving import OpenBundle
+from service.settings import Settings
+from tests.tiny import write_bundle
+
+
+def test_info_tells_bundle_promise_and_limits(tmp_path: Path) -> None:
+    bundle = OpenBundle(*open_recommender(write_bundle(tmp_path / "b").folder))
+    settings = Settings(bundle=tmp_path, max_queries=7, max_body_bytes=99)
+
+    info = info_of(bundle, settings).model_dump(mode="json")
+
+    assert info == {
+        "bundle_id": bundle.manifest.bundle_id,
+        "created_at": "2026-01-01T00:00:00Z",
+        "release": "test",
+        "encoder": {
+            "base": "tiny",
+            "dim": 16,
+            "max_tokens": 12,
+            "precision": "fp32",
+            "parity_max_error": 0.0,
+        },
+        "catalogue": {
+            "products": 8,
+            "fields": ["category", "brand"],
+            "product_text": ["title"],
+            "index": "Flat",
+        },
+        "operating_point": {
+            "threshold": 0.8,
+            "target_precision": 0.95,
+            "confidence": 0.95,
+            "queries": 100,
+            "accepted": 80,
+            "wrong": 0,
+            "coverage": 0.8,
+            "precision": 1.0,
+            "precision_lower_bound": 0.963,
+        },
+        "explanation": "invented for tests",
+        "limits": {
+            "body_bytes": 99,
+            "queries": 7,
+            "k": 100,
+            "text_characters": 10000,
+            "id_characters": 256,
+            "fields": 100,
+            "tokens": 12,
+        },
+    }
+
+
+@pytest.mark.parametrize("threshold", [None])
+def test_without_a_promise_the_operating_point_is_null_and_the_reason_stands(
+    tmp_path: Path, threshold: None
+) -> None:
+    bundle = write_bundle(tmp_path / "b", threshold=threshold)
+
+    info = info_of(OpenBundle(*open_recommender(bundle.folder)), Settings(bundle=tmp_path))
+
+    assert info.operating_point is None
+    assert info.explanation == "invented for tests"

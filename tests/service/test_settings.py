@@ -1,0 +1,136 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.contract.errors import ConfigError
+from service.settings import Settings, read_settings, variable
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+
+
+def test_a_bundle_is_all_that_must_be_named() -> None:
+    settings = read_settings(["--bundle", "b"])
+
+    assert settings == Settings(
+        bundle=Path("b"),
+        host="127.0.0.1",
+        port=8000,
+        max_body_bytes=4 * 1024 * 1024,
+        max_queries=1000,
+        workers=None,
+        max_waiting=128,
+        drain_seconds=0.0,
+        shutdown_seconds=30,
+        log_level="info",
+    )
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_every_setting_is_a_flag_a_variable_and_in_the_help(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = {"bundle": "b", "host": "::1", "log_level": "error"}.get(name, "7")
+    flag = f"--{name.replace('_', '-')}"
+    others = [] if name == "bundle" else ["--bundle", "b"]
+
+    from_flag = read_settings([flag, value, *others])
+    monkeypatch.setenv(variable(name), value)
+    from_variable = read_settings(others)
+    with pytest.raises(SystemExit) as end:
+        read_settings(["--help"])
+
+    assert from_flag == from_variable
+    assert str(getattr(from_flag, name)).removesuffix(".0") == value
+    assert end.value.code == 0
+    help_text = capsys.readouterr().out
+    assert flag in help_text
+    assert variable(name) in help_text
+
+
+def test_a_flag_wins_over_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUREMATCH_PORT", "1")
+    monkeypatch.setenv("SUREMATCH_BUNDLE", "other")
+
+    settings = read_settings(["--port", "2", "--bundle", "mine"])
+
+    assert (settings.port, settings.bundle) == (2, Path("mine"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "65536"),
+        ("port", "-1"),
+        ("port", "http"),
+        ("port", "80.5"),
+        ("max_queries", "0"),
+        ("max_body_bytes", "0"),
+        ("workers", "0"),
+        ("max_waiting", "-1"),
+        ("drain_seconds", "-0.1"),
+        ("drain_seconds", "inf"),
+        ("drain_seconds", "nan"),
+        ("shutdown_seconds", "0"),
+        ("log_level", "chatty"),
+    ],
+)
+def test_an_invalid_value_is_an_error_that_names_where_it_came_from(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    with pytest.raises(ConfigError, match=f"^{flag}: ") as from_flag:
+        read_settings(["--bundle", "b", f"{flag}={value}"])
+    monkeypatch.setenv(variable(name), value)
+    with pytest.raises(ConfigError, match=f"^{variable(name)}: ") as from_variable:
+        read_settings(["--bundle", "b"])
+
+    assert "\n" not in f"{from_flag.value}{from_variable.value}"
+
+
+def test_a_missing_bundle_is_an_error_that_says_how_to_name_one() -> None:
+    with pytest.raises(ConfigError, match="give --bundle BUNDLE or set SUREMATCH_BUNDLE"):
+        read_settings([])
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUREMATCH_PORT", "")
+    monkeypatch.setenv("SUREMATCH_BUNDLE", "")
+
+    assert read_settings(["--bundle", "b"]).port == 8000
+    with pytest.raises(ConfigError, match="no bundle is named"):
+        read_settings([])
+
+
+def test_an_unknown_variable_is_an_error_that_lists_the_known_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SUREMATCH_THRESHOLD", "0.5")
+
+    with pytest.raises(ConfigError, match=r"SUREMATCH_THRESHOLD is no setting.*SUREMATCH_PORT"):
+        read_settings(["--bundle", "b"])
+
+
+def test_the_variable_of_the_test_suite_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUREMATCH_DATA", "/somewhere")
+
+    assert read_settings(["--bundle", "b"]).bundle == Path("b")
+
+
+@pytest.mark.parametrize("arguments", [["--bundle", "b", "--threshold", "0.5"], ["--bund", "b"]])
+def test_an_unknown_flag_is_wrong_usage(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        read_settings(arguments)
+
+    assert end.value.code == 2
+
+
+def test_settings_never_change_once_read() -> None:
+    settings = read_settings(["--bundle", "b"])
+
+    with pytest.raises(ValidationError):
+        settings.port = 1  # pyright: ignore[reportAttributeAccessIssue]  # what must fail

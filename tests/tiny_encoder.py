@@ -1,0 +1,73 @@
+"""Tiny Hugging Face encoders with random weights: real architectures, milliseconds a step."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+from tokenizers.trainers import WordPieceTrainer
+from transformers import (
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    MPNetConfig,
+    MPNetModel,
+    PreTrainedModel,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
+
+KINDS = ("bert", "distilbert", "xlm-roberta", "mpnet")
+MAX_POSITIONS = 66
+
+
+def write_tiny_encoder(folder: Path, texts: list[str], *, kind: str = "bert") -> Path:
+    """Write weights, config and tokenizer as `save_pretrained` would; return the folder."""
+    pad_id = 1 if kind in ("xlm-roberta", "mpnet") else 0
+    tokenizer = _tokenizer(texts, pad_id=pad_id)
+    torch.manual_seed(0)
+    model = _model(kind, vocabulary_size=tokenizer.get_vocab_size(), pad_id=pad_id)
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def _tokenizer(texts: list[str], *, pad_id: int) -> Tokenizer:
+    specials = ["[PAD]", "[UNK]"] if pad_id == 0 else ["[UNK]", "[PAD]"]
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = BertNormalizer()
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    trainer = WordPieceTrainer(
+        vocab_size=400, special_tokens=[*specials, "[CLS]", "[SEP]"], show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer
+
+
+def _model(kind: str, *, vocabulary_size: int, pad_id: int) -> PreTrainedModel:
+    shape: dict[str, Any] = {
+        "vocab_size": vocabulary_size,
+        "pad_token_id": pad_id,
+        "max_position_embeddings": MAX_POSITIONS,
+    }
+    wide: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
+    if kind == "bert":
+        return BertModel(BertConfig(**shape, **wide))
+    if kind == "xlm-roberta":
+        return XLMRobertaModel(XLMRobertaConfig(**shape, **wide, type_vocab_size=1))
+    if kind == "mpnet":
+        return MPNetModel(MPNetConfig(**shape, **wide))
+    return DistilBertModel(DistilBertConfig(**shape, dim=32, n_layers=2, n_heads=2, hidden_dim=64))

@@ -1,0 +1,228 @@
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from service.contract.errors import CheckpointError, DataError
+from tests.tiny_data import read_data, tiny_config
+from tests.tiny_encoder import write_tiny_encoder
+from training import loop
+from training.checkpoint import STATE, load_checkpoint
+from training.data.folders import DataFolder
+from training.interruption import StoppedError
+from training.loop import LossError, fit, learning_rate
+from training.run_log import read_log
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
+    return read_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory, data: DataFolder) -> Path:
+    texts = data.products.texts(("title",)) + [query.text for query in data.queries]
+    return write_tiny_encoder(tmp_path_factory.mktemp("encoder"), texts)
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(checkpoint).encoder.model.state_dict()
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    """Return a stop request that comes true at the given call, one call a step."""
+    calls = iter(range(1, 10**6))
+    return lambda: next(calls) >= steps
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, data: DataFolder, encoder: Path) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "checkpoint"
+    fit(tiny_config(encoder), data, out)
+    return out
+
+
+def test_training_lowers_the_loss_and_finds_the_products(whole: Path) -> None:
+    log = read_log(whole / "log.jsonl")
+    losses = [line["terms"]["decoupled_softmax"] for line in log if "terms" in line]
+    checks = [line["validation"]["precision_at_1"] for line in log if "validation" in line]
+
+    assert losses[-1] < 0.5 * losses[0]
+    assert checks[-1] > 0.5
+    assert len(checks) == 3
+
+
+def test_the_log_has_a_line_a_step_with_all_that_people_ask_for(whole: Path) -> None:
+    steps = [line for line in read_log(whole / "log.jsonl") if "terms" in line]
+
+    assert [line["step"] for line in steps] == list(range(1, len(steps) + 1))
+    assert {"epoch", "terms", "learning_rate", "queries", "seconds"} <= set(steps[0])
+    assert (whole / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("steps", [1, 7, 9])
+def test_a_resumed_run_gives_the_very_weights_of_an_uninterrupted_one(
+    tmp_path: Path, data: DataFolder, encoder: Path, whole: Path, steps: int
+) -> None:
+    """Within the first epoch, within one with neighbours, and at an epoch's end."""
+    out = tmp_path / "checkpoint"
+    with pytest.raises(StoppedError, match=f"stopped at step {steps} of"):
+        fit(tiny_config(encoder), data, out, should_stop=stop_after(steps))
+
+    fit(tiny_config(encoder), data, out)
+
+    assert same(weights(out), weights(whole))
+    without_clock = [
+        [{k: v for k, v in line.items() if k != "seconds"} for line in read_log(path / "log.jsonl")]
+        for path in (out, whole)
+    ]
+    assert without_clock[0] == without_clock[1]
+    assert not (out / STATE).exists()
+
+
+def test_another_seed_gives_other_weights(
+    tmp_path: Path, data: DataFolder, encoder: Path, whole: Path
+) -> None:
+    out = tmp_path / "checkpoint"
+    fit(tiny_config(encoder, "run.seed=1"), data, out)
+
+    assert not same(weights(out), weights(whole))
+
+
+def test_a_finished_run_is_left_as_it_is(
+    data: DataFolder, encoder: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in whole.iterdir()}
+
+    fit(tiny_config(encoder), data, whole)
+
+    assert "finished; nothing to do" in capsys.readouterr().out
+    assert {path.name: path.stat().st_mtime_ns for path in whole.iterdir()} == before
+
+
+def test_other_settings_do_not_go_on_with_a_run(
+    data: DataFolder, encoder: Path, whole: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match="other settings"):
+        fit(tiny_config(encoder, "run.epochs=4"), data, whole)
+    out = tmp_path / "unfinished"
+    with pytest.raises(StoppedError):
+        fit(tiny_config(encoder), data, out, should_stop=stop_after(2))
+    with pytest.raises(CheckpointError, match="other settings"):
+        fit(tiny_config(encoder, "run.seed=9"), data, out)
+
+
+def test_other_data_do_not_go_on_with_a_run(encoder: Path, whole: Path, tmp_path: Path) -> None:
+    other = read_data(tmp_path / "other")
+    changed = DataFolder(other.path, other.products, other.queries[:-1])
+
+    with pytest.raises(CheckpointError, match="other data"):
+        fit(tiny_config(encoder), changed, whole)
+
+
+def test_a_folder_of_other_files_is_not_touched(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+
+    with pytest.raises(CheckpointError, match="name another folder"):
+        fit(tiny_config(encoder), data, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_signal_stops_between_two_steps_and_the_run_goes_on_later(
+    tmp_path: Path, data: DataFolder, encoder: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, steps = loop._one_step, iter(range(1, 100))  # pyright: ignore[reportPrivateUsage]
+
+    def step_and_signal(*arguments: object) -> None:
+        real(*arguments)  # pyright: ignore[reportArgumentType]
+        if next(steps) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop, "_one_step", step_and_signal)
+    out = tmp_path / "checkpoint"
+
+    with pytest.raises(StoppedError, match="stopped at step 4"):
+        fit(tiny_config(encoder), data, out)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    fit(tiny_config(encoder), data, out)
+
+    assert same(weights(out), weights(whole))
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    out = tmp_path / "checkpoint"
+    config = tiny_config(encoder, "optimiser.learning_rate=1e30", "run.checkpoint_every_steps=1")
+
+    with pytest.raises(LossError, match="the loss term decoupled_softmax is nan at step"):
+        fit(config, data, out)
+
+    state = torch.load(out / STATE, weights_only=True)
+    assert state["step"] >= 1
+
+
+def test_a_damaged_state_is_named(tmp_path: Path, data: DataFolder, encoder: Path) -> None:
+    out = tmp_path / "checkpoint"
+    with pytest.raises(StoppedError):
+        fit(tiny_config(encoder), data, out, should_stop=stop_after(1))
+    content = (out / STATE).read_bytes()
+    (out / STATE).write_bytes(content[: len(content) // 2])
+
+    with pytest.raises(CheckpointError, match=r"state\.pt is damaged"):
+        fit(tiny_config(encoder), data, out)
+
+
+def test_a_batch_larger_than_the_data_is_one_batch(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    out = tmp_path / "checkpoint"
+    fit(tiny_config(encoder, "run.batch_size=5000", "run.epochs=1"), data, out)
+
+    assert json.loads((out / "checkpoint.json").read_text())["steps"] == 1
+
+
+def test_the_margin_is_an_option_that_shows_in_the_log(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    out = tmp_path / "checkpoint"
+    fit(tiny_config(encoder, "objective.tcm.weight=1.0"), data, out)
+
+    steps = [line["terms"] for line in read_log(out / "log.jsonl") if "terms" in line]
+    assert "tcm" not in steps[0]
+    assert "tcm" in steps[-1]
+
+
+def test_bfloat16_trains_as_well(tmp_path: Path, data: DataFolder, encoder: Path) -> None:
+    out = tmp_path / "checkpoint"
+    fit(tiny_config(encoder, "run.precision=bfloat16", "run.epochs=1"), data, out)
+
+    assert all(tensor.dtype is torch.float32 for tensor in weights(out).values())
+
+
+def test_without_a_training_query_there_is_no_run(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    rest = tuple(query for query in data.queries if query.split != "train")
+
+    with pytest.raises(DataError, match="no training query"):
+        fit(tiny_config(encoder), DataFolder(data.path, data.products, rest), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("step", "share"), [(0, 0.1), (9, 1.0), (10, 1.0), (55, 0.5), (99, 1 / 90)]
+)
+def test_the_rate_rises_over_the_first_tenth_and_falls_to_zero(step: int, share: float) -> None:
+    config = tiny_config(Path("x"), "optimiser.learning_rate=1.0", "optimiser.warmup_ratio=0.1")
+
+    assert learning_rate(step, 100, config) == pytest.approx(share)

@@ -1,0 +1,123 @@
+"""Offline commands: prepare a data folder, fit an encoder, evaluate it before export."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from service.contract.errors import DataError
+from training.checkpoint import Checkpoint, load_checkpoint
+from training.command import add_json, run_command, write_json
+from training.comparison import BASELINES, judge_baselines
+from training.config import load_config
+from training.console import say
+from training.data import prepare
+from training.data.column_map import ColumnMap
+from training.data.folders import DataFolder, read_data_folder
+from training.data.matches import SPLITS, LabelledQuery
+from training.evaluation import CatalogueTexts, figures_by_group
+from training.report import retrieval_table
+from training.retrieval import judge_encoder
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    return run_command(_parser())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_prepare(commands.add_parser("prepare", help="make a data folder from a known source"))
+    _add_fit(commands.add_parser("fit", help="train an encoder; resumes where it stopped"))
+    _add_evaluate(commands.add_parser("evaluate", help="retrieval figures before export"))
+    return parser
+
+
+def _add_prepare(parser: argparse.ArgumentParser) -> None:
+    prepare.add_arguments(parser)
+    parser.set_defaults(run=prepare.run)
+
+
+def _add_fit(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="CHECKPOINT")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML; changes the recipe")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="section.key=value",
+        help="change one setting, for example run.epochs=8; may be repeated",
+    )
+    parser.set_defaults(run=_fit)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="CHECKPOINT")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
+    add_json(parser)
+    parser.set_defaults(run=_evaluate)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DATA", help="folder with products and matches"
+    )
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="COLUMN=SOURCE[,SOURCE...]",
+        help="rename or join columns, for example title=brand,name; may be repeated",
+    )
+
+
+def _read_data(arguments: argparse.Namespace) -> DataFolder:
+    return read_data_folder(arguments.data, ColumnMap.parse(arguments.map))
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    from training.loop import fit  # noqa: PLC0415  # torch is slow to import, --help is not
+
+    fit(load_config(arguments.config, arguments.overrides), _read_data(arguments), arguments.out)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    data = _read_data(arguments)
+    checkpoint = load_checkpoint(arguments.checkpoint)
+    queries = data.split(arguments.split)
+    if not queries:
+        message = f"{arguments.data} has no query with split {arguments.split}; choose another"
+        raise DataError(message)
+    systems = _compare(data, checkpoint, queries)
+    for line in retrieval_table(systems):
+        say(line)
+    say("oracle coverage: threshold chosen on these very queries, an upper bound, no promise")
+    write_json(arguments.json, {"split": arguments.split, "systems": systems})
+
+
+def _compare(
+    data: DataFolder, checkpoint: Checkpoint, queries: Sequence[LabelledQuery]
+) -> dict[str, Mapping[str, dict[str, Any]]]:
+    """Return figures by system and group: both baselines, then the trained encoder."""
+    product_text = checkpoint.config.data.product_text
+    judged = judge_baselines(
+        BASELINES,
+        queries,
+        CatalogueTexts(data.products.product_ids(), data.products.texts(product_text)),
+        trained_products=checkpoint.trained_products,
+        base=checkpoint.config.encoder.base,
+        max_tokens=checkpoint.config.encoder.max_tokens,
+    )
+    judged["trained encoder"] = judge_encoder(
+        checkpoint.encoder, data, queries, product_text=product_text, what="trained encoder"
+    )
+    return {name: figures_by_group(found) for name, found in judged.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

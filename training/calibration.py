@@ -1,0 +1,162 @@
+"""The threshold that keeps a promised precision with stated confidence.
+
+Fixed-sequence testing with exact binomial tests. Thresholds and the order in which they are
+tried come from the validation set; the calibration set only says how far the walk goes. Then
+P(precision of the accepted >= target) >= confidence, over calibration sets of independent rows
+drawn like the traffic.
+
+Source: fixed-sequence testing as in Angelopoulos et al., "Learn then Test", arXiv:2110.01052,
+for a precision whose sample is the accepted part; the order is this project's own
+(``DECISIONS.md``, 2026-11-20, "Where the walk starts").
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.stats import beta, binom
+
+from service.contract.manifest import OperatingPoint
+
+GRID_STEPS = 100
+"""Thresholds tried at most: one per percent of coverage on the validation set."""
+
+
+def choose_operating_point(
+    similarity: Float[np.ndarray, " query"],
+    is_correct: Bool[np.ndarray, " query"],
+    *,
+    thresholds_in_order: Sequence[float],
+    target_precision: float,
+    confidence: float,
+) -> OperatingPoint | None:
+    """Return the loosest threshold that passed its test, or None where the first one fails.
+
+    The promise holds only if ``thresholds_in_order`` was fixed without these queries. A query
+    whose similarity is NaN can never be accepted, but counts as asked.
+
+    Args:
+        similarity: cosine of each calibration query with its best product, in [-1, 1].
+        is_correct: true where that product is right.
+        thresholds_in_order: thresholds in the order they are tested, stopping at the first
+            that fails.
+        target_precision: precision to promise among the accepted, in (0, 1).
+        confidence: probability that the promise holds, in (0, 1).
+
+    Raises:
+        ValueError: if the arrays differ in length, or a share is not in (0, 1).
+
+    Source:
+        The module's docstring; p-value BinomCDF(wrong; accepted, 1 - target_precision).
+    """
+    _check(similarity, is_correct, target_precision, confidence)
+    passed: OperatingPoint | None = None
+    for threshold in thresholds_in_order:
+        point = _test(similarity, is_correct, float(threshold), target_precision, confidence)
+        if point is None:
+            break
+        if passed is None or point.threshold < passed.threshold:
+            passed = point
+    return passed
+
+
+def thresholds_to_try(
+    similarity: Float[np.ndarray, " query"],
+    is_correct: Bool[np.ndarray, " query"],
+    *,
+    target_precision: float,
+) -> list[float]:
+    """Return the thresholds to test, in order, from validation queries alone.
+
+    The walk starts where the validation set speaks most clearly for the target (smallest
+    p-value) and goes on to looser thresholds only: a stricter one could end the walk but never
+    improve its result. Thresholds lie between neighbouring similarities, so that rounding of a
+    similarity cannot flip an answer that decided them.
+
+    Args:
+        similarity: cosine of each validation query with its best product; NaN is left out.
+        is_correct: true where that product is right.
+        target_precision: precision to promise, in (0, 1).
+
+    Returns:
+        At most `GRID_STEPS` thresholds, strictest first; empty without validation queries.
+    """
+    grid = _grid(similarity)
+    if not grid:
+        return []
+    counts = [_counts(similarity, is_correct, threshold) for threshold in grid]
+    p_values = [binom.cdf(wrong, accepted, 1 - target_precision) for accepted, wrong in counts]
+    return grid[int(np.argmin(p_values)) :]
+
+
+def precision_lower_bound(accepted: int, wrong: int, confidence: float) -> float:
+    """Return the exact one-sided lower confidence bound of a precision, in [0, 1].
+
+    Source: Clopper and Pearson, Biometrika 1934.
+    """
+    if wrong >= accepted:
+        return 0.0
+    return float(beta.ppf(1 - confidence, accepted - wrong, wrong + 1))
+
+
+def _test(
+    similarity: Float[np.ndarray, " query"],
+    is_correct: Bool[np.ndarray, " query"],
+    threshold: float,
+    target_precision: float,
+    confidence: float,
+) -> OperatingPoint | None:
+    """Return the threshold with its evidence if the test rejects "precision is too low"."""
+    accepted, wrong = _counts(similarity, is_correct, threshold)
+    p_value = float(binom.cdf(wrong, accepted, 1 - target_precision))
+    if accepted == 0 or p_value > 1 - confidence:
+        return None
+    return OperatingPoint(
+        threshold=threshold,
+        target_precision=target_precision,
+        confidence=confidence,
+        queries=len(similarity),
+        accepted=accepted,
+        wrong=wrong,
+        p_value=p_value,
+        precision_lower_bound=precision_lower_bound(accepted, wrong, confidence),
+    )
+
+
+def _counts(
+    similarity: Float[np.ndarray, " query"],
+    is_correct: Bool[np.ndarray, " query"],
+    threshold: float,
+) -> tuple[int, int]:
+    """Return how many queries are accepted and how many of these are wrong.
+
+    The comparison is that of `service.contract.decision.decide`, in float64.
+    """
+    is_accepted = similarity.astype(np.float64) >= threshold  # False for NaN
+    return int(is_accepted.sum()), int((is_accepted & ~is_correct).sum())
+
+
+def _grid(similarity: Float[np.ndarray, " query"]) -> list[float]:
+    """Return thresholds that accept 1 %, 2 % ... 100 % of the queries, strictest first."""
+    values: Float[np.ndarray, " value"] = np.unique(similarity[~np.isnan(similarity)])[::-1]
+    if len(values) == 0:
+        return []
+    between = (values[:-1].astype(np.float64) + values[1:]) / 2
+    loosest = values[-1].astype(np.float64)
+    steps = np.unique(np.linspace(0, len(values) - 1, GRID_STEPS + 1).round().astype(int))
+    return [float(t) for t in np.append(between, loosest)[steps]]
+
+
+def _check(
+    similarity: Float[np.ndarray, " query"],
+    is_correct: Bool[np.ndarray, " query"],
+    target_precision: float,
+    confidence: float,
+) -> None:
+    if len(similarity) != len(is_correct):
+        message = f"{len(similarity)} similarities but {len(is_correct)} marks of correctness"
+        raise ValueError(message)
+    for name, share in (("target_precision", target_precision), ("confidence", confidence)):
+        if not 0 < share < 1:
+            message = f"{name} is {share}, it must be between 0 and 1"
+            raise ValueError(message)

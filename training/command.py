@@ -1,0 +1,56 @@
+"""What every command shares: errors become one line and an exit code, figures become a file."""
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from service.contract.errors import SurematchError
+from training.console import complain
+from training.data.table_writer import write_bytes
+
+
+def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> int:
+    """Parse ``argv``, run the chosen command and return its exit code.
+
+    Returns:
+        0 done; 1 failed, with one line on standard error that says what to do. Wrong usage
+        leaves by `argparse` with 2.
+    """
+    arguments = parser.parse_args(argv)
+    run: Callable[[argparse.Namespace], None] = arguments.run
+    try:
+        run(arguments)
+    except SurematchError as error:
+        complain(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        complain("error: interrupted; nothing was finished")
+        return 1
+    return 0
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option that writes a command's figures to a file."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
+
+
+def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
+    """Write figures as JSON, if a file was asked for; a number that is undefined becomes null.
+
+    Raises:
+        DataError: if the file cannot be written.
+    """
+    if path is None:
+        return
+    write_bytes(path, (json.dumps(_finite(figures), indent=2) + "\n").encode())
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(below) for below in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,180 @@
+"""A run's settings: one TOML file, one frozen model, nothing that decides a result left out."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from service.contract.errors import ConfigError
+
+RECOMMENDED = Path(__file__).parent / "configs" / "recommended.toml"
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Cosine = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSection(_Section):
+    """Which columns of a product are encoded."""
+
+    product_text: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class EncoderSection(_Section):
+    """Where the first weights come from, and how much text they read."""
+
+    base: Annotated[str, Field(min_length=1)]
+    max_tokens: Annotated[int, Field(ge=4, le=8192)]
+
+
+class TcmSection(_Section):
+    """The threshold-consistent margin beside the base objective; weight 0 turns it off."""
+
+    weight: NotNegative
+    positive_margin: Cosine
+    negative_margin: Cosine
+    start_ratio: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _margins_leave_a_gap(self) -> Self:
+        if self.negative_margin >= self.positive_margin:
+            message = (
+                f"negative_margin {self.negative_margin} must be below "
+                f"positive_margin {self.positive_margin}"
+            )
+            raise ValueError(message)
+        return self
+
+
+class ObjectiveSection(_Section):
+    """What is minimised."""
+
+    base: Literal["decoupled_softmax"]
+    temperature: Positive
+    tcm: TcmSection
+
+
+class BatchSection(_Section):
+    """Which queries share a step: from ``start_ratio`` on, ones of neighbouring products."""
+
+    neighbours: Annotated[int, Field(ge=1)]
+    start_ratio: Ratio
+
+
+class OptimiserSection(_Section):
+    """AdamW with linear warm-up and linear decay to zero."""
+
+    learning_rate: Positive
+    weight_decay: NotNegative
+    warmup_ratio: Ratio
+    max_gradient_norm: Positive
+
+
+class RunSection(_Section):
+    """Length, batch, machine and seed of a run."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=2)]
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    checkpoint_every_steps: Annotated[int, Field(ge=1)]
+    validate_every_epochs: Annotated[int, Field(ge=0)]
+
+
+class Config(_Section):
+    """Everything that decides what a training run gives."""
+
+    data: DataSection
+    encoder: EncoderSection
+    objective: ObjectiveSection
+    batches: BatchSection
+    optimiser: OptimiserSection
+    run: RunSection
+
+    def to_toml(self) -> str:
+        """Return the resolved settings as TOML."""
+        return tomli_w.dumps(self.model_dump(mode="json"))
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the resolved settings."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Return the recommended recipe, changed by a TOML file and ``section.key=value`` items.
+
+    Raises:
+        ConfigError: if the file cannot be read, a key is unknown or a value is out of range.
+    """
+    fields = _read(RECOMMENDED)
+    if path is not None:
+        _lay_over(fields, _read(path))
+    for override in overrides:
+        _lay_over(fields, _parse_override(override))
+    return parse_config(fields, source=str(path or "the recommended recipe"))
+
+
+def parse_config(fields: Mapping[str, Any], *, source: str) -> Config:
+    """Return the settings in ``fields``, all of them.
+
+    Raises:
+        ConfigError: if a key is missing or unknown, or a value is out of range.
+    """
+    try:
+        return Config.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        given = (
+            ""
+            if first["type"] in ("missing", "extra_forbidden")
+            else f" (found {first['input']!r})"
+        )
+        message = f"{source}: {where}: {first['msg']}{given}; see {RECOMMENDED.name} for all keys"
+        raise ConfigError(message) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"{path} cannot be read ({error.strerror}); name a TOML file"
+        raise ConfigError(message) from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        message = f"{path} is not TOML ({error}); see {RECOMMENDED.name} for an example"
+        raise ConfigError(message) from error
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    """Return ``a.b=value`` as nested fields; a value that is not TOML is taken as text."""
+    key, separator, text = override.partition("=")
+    if not separator or not all(part.strip() for part in key.split(".")):
+        message = f"--set {override!r} is not section.key=value, for example run.epochs=8"
+        raise ConfigError(message)
+    try:
+        value: Any = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in reversed(key.split(".")):
+        value = {part.strip(): value}
+    return value
+
+
+def _lay_over(fields: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Put ``changes`` into ``fields``, table by table."""
+    for key, value in changes.items():
+        below = fields.get(key)
+        if isinstance(below, dict) and isinstance(value, Mapping):
+            _lay_over(below, value)
+        else:
+            fields[key] = value

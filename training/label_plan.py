@@ -1,0 +1,106 @@
+"""How many labelled queries a promise probably needs."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.stats import binom
+
+from training.metrics import risk_coverage_counts
+
+POWER = 0.8
+"""Probability of getting a threshold that a plan aims at."""
+
+MOST_ACCEPTED = 100_000
+"""Plans beyond this many accepted queries are reported as out of reach."""
+
+_STEPS = 100
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """Calibration queries that would probably be enough.
+
+    Attributes:
+        queries: labelled queries to collect.
+        coverage: share of them that the planned threshold would accept.
+        precision: estimated precision of the accepted, shrunk towards one half a wrong.
+    """
+
+    queries: int
+    coverage: float
+    precision: float
+
+
+def plan_labels(
+    similarity: Float[np.ndarray, " query"],
+    is_correct: Bool[np.ndarray, " query"],
+    *,
+    target_precision: float,
+    confidence: float,
+) -> LabelPlan | None:
+    """Return the cheapest plan that passes with probability 0.8, judged from a pilot.
+
+    Args:
+        similarity: best similarity of each pilot query; NaN is never accepted.
+        is_correct: true where the best product is right.
+        target_precision: precision to promise, in (0, 1).
+        confidence: confidence of the promise, in (0, 1).
+
+    Returns:
+        A plan, or None if no threshold of the pilot is precise enough for the target.
+    """
+    accepted, wrong = _thinned(*risk_coverage_counts(similarity, is_correct))
+    error = (wrong + 0.5) / (accepted + 1)
+    plans: list[LabelPlan] = []
+    for count, rate in zip(accepted.tolist(), error.tolist(), strict=True):
+        needed = accepted_needed(1 - rate, target_precision=target_precision, confidence=confidence)
+        if needed is not None:
+            coverage = count / len(similarity)
+            plans.append(LabelPlan(int(np.ceil(needed / coverage)), coverage, 1 - rate))
+    return min(plans, key=lambda plan: plan.queries, default=None)
+
+
+def accepted_needed(precision: float, *, target_precision: float, confidence: float) -> int | None:
+    """Return the fewest accepted queries whose test passes with probability 0.8.
+
+    >>> accepted_needed(1.0, target_precision=0.95, confidence=0.95)
+    59
+    >>> accepted_needed(0.94, target_precision=0.95, confidence=0.95) is None
+    True
+
+    Args:
+        precision: true precision of the accepted, in [0, 1].
+        target_precision: precision to promise, in (0, 1).
+        confidence: confidence of the promise, in (0, 1).
+    """
+    if precision <= target_precision:
+        return None
+    sizes, most_wrong = _passing(target_precision, confidence)
+    power = binom.cdf(most_wrong, sizes, 1 - precision)
+    enough = np.flatnonzero(power >= POWER)
+    return int(sizes[enough[0]]) if len(enough) else None
+
+
+@lru_cache(maxsize=8)
+def _passing(
+    target_precision: float, confidence: float
+) -> tuple[Int[np.ndarray, " size"], Float[np.ndarray, " size"]]:
+    """Return sample sizes to try, and the most errors with which each still passes its test.
+
+    Every size up to 2,000, then steps of about one percent.
+    """
+    steps = np.geomspace(2_000, MOST_ACCEPTED, 400).round().astype(int)
+    sizes = np.unique(np.concatenate([np.arange(1, 2_000), steps]))
+    most_wrong = binom.ppf(1 - confidence, sizes, 1 - target_precision)
+    too_many = binom.cdf(most_wrong, sizes, 1 - target_precision) > 1 - confidence
+    return sizes, most_wrong - too_many
+
+
+def _thinned(
+    accepted: Int[np.ndarray, " threshold"], wrong: Int[np.ndarray, " threshold"]
+) -> tuple[Int[np.ndarray, " step"], Int[np.ndarray, " step"]]:
+    """Return at most `_STEPS` of the thresholds, evenly spaced."""
+    kept = np.unique(np.linspace(0, max(len(accepted) - 1, 0), _STEPS).astype(int))[: len(accepted)]
+    return accepted[kept], wrong[kept]

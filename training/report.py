@@ -1,0 +1,43 @@
+"""Figures as people read them: one Markdown table, a row per system and group of queries."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from training.console import table
+from training.metrics import COVERAGE_PRECISIONS
+
+HEAD = (
+    "system",
+    "queries",
+    "count",
+    "P@1",
+    "R@10",
+    *(f"oracle cov@{round(100 * precision)}" for precision in COVERAGE_PRECISIONS),
+)
+
+
+def retrieval_table(systems: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """Return the lines of a table from figures by system and group."""
+    return table(
+        HEAD, [row for name, groups in systems.items() for row in retrieval_rows(name, groups)]
+    )
+
+
+def retrieval_rows(system: str, groups: Mapping[str, Mapping[str, Any]]) -> Sequence[Sequence[str]]:
+    """Return the cells of a system's rows, one row a group, in the order of `HEAD`."""
+    return [
+        [
+            system,
+            group,
+            str(figures["queries"]),
+            ratio(figures["precision_at_1"]),
+            ratio(figures["recall_at_10"]),
+            *(ratio(value) for value in figures["oracle_coverage"].values()),
+        ]
+        for group, figures in groups.items()
+    ]
+
+
+def ratio(value: float | None) -> str:
+    """Return a ratio with three decimals, or a dash where it is undefined."""
+    return "-" if value is None else f"{value:.3f}"

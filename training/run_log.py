@@ -1,0 +1,74 @@
+"""The log of a run: one JSON object a line, and the curves drawn from it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")  # files only; no window system is needed
+
+import matplotlib.pyplot as plt
+
+
+class RunLog:
+    """Appends lines to a JSON-lines file; opening it again drops what a resumed run redoes."""
+
+    def __init__(self, path: Path, *, from_step: int) -> None:
+        kept = [line for line in read_log(path) if line["step"] <= from_step]
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self._path = path
+
+    def write(self, step: int, **facts: object) -> None:
+        """Append one line for the state after ``step`` steps."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **facts}) + "\n")
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log; a last line torn by a crash is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+def draw_curves(log: Path, out: Path) -> None:
+    """Draw every loss term and the validation figures over the steps of a run."""
+    lines = read_log(log)
+    steps = [line for line in lines if "terms" in line]
+    checks = [line for line in lines if "validation" in line]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for name in sorted({name for line in steps for name in line["terms"]}):
+        points = [(line["step"], line["terms"][name]) for line in steps if name in line["terms"]]
+        left.plot(*zip(*points, strict=True), label=name, linewidth=1)
+    left.set(xlabel="step", ylabel="loss term, weighted", title="Training")
+    if steps:
+        left.set_yscale("log")
+        left.legend()
+    for name, path in _VALIDATION_CURVES.items():
+        points = [(line["step"], _at(line["validation"], path)) for line in checks]
+        right.plot(
+            [step for step, _ in points], [value for _, value in points], marker="o", label=name
+        )
+    right.set(xlabel="step", ylim=(0, 1.02), title="Validation queries")
+    right.legend(loc="lower right")
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+    figure.savefig(out, dpi=120)
+    plt.close(figure)
+
+
+_VALIDATION_CURVES = {
+    "precision at 1": ("precision_at_1",),
+    "recall at 10": ("recall_at_10",),
+    "oracle coverage at 95 %": ("oracle_coverage", "0.95"),
+}
+
+
+def _at(figures: Mapping[str, Any], path: tuple[str, ...]) -> float | None:
+    value: Any = figures
+    for key in path:
+        value = value[key]
+    return value
