@@ -1,7 +1,7 @@
 """The log of a run: one JSON object a line, and the curves drawn from it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import matplotlib as mpl
 mpl.use("Agg")  # files only; no window system is needed
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 
 class RunLog:
@@ -35,29 +37,39 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def draw_curves(log: Path, out: Path) -> None:
-    """Draw every loss term and the validation figures over the steps of a run."""
+    """Draw every loss term over the steps of a run, and the validation figures if it has any."""
     lines = read_log(log)
-    steps = [line for line in lines if "terms" in line]
     checks = [line for line in lines if "validation" in line]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for name in sorted({name for line in steps for name in line["terms"]}):
-        points = [(line["step"], line["terms"][name]) for line in steps if name in line["terms"]]
-        left.plot(*zip(*points, strict=True), label=name, linewidth=1)
-    left.set(xlabel="step", ylabel="loss term, weighted", title="Training")
-    if steps:
-        left.set_yscale("log")
-        left.legend()
-    for name, path in _VALIDATION_CURVES.items():
-        points = [(line["step"], _at(line["validation"], path)) for line in checks]
-        right.plot(
-            [step for step, _ in points], [value for _, value in points], marker="o", label=name
-        )
-    right.set(xlabel="step", ylim=(0, 1.02), title="Validation queries")
-    right.legend(loc="lower right")
-    for axis in (left, right):
+    panels = 2 if checks else 1
+    figure, axes = plt.subplots(
+        1, panels, figsize=(5.5 * panels, 4), layout="constrained", squeeze=False
+    )
+    _draw_terms(axes[0, 0], [line for line in lines if "terms" in line])
+    if checks:
+        _draw_validation(axes[0, 1], checks)
+    for axis in axes.flat:
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
     figure.savefig(out, dpi=120)
     plt.close(figure)
+
+
+def _draw_terms(axis: Axes, steps: Sequence[Mapping[str, Any]]) -> None:
+    for name in sorted({name for line in steps for name in line["terms"]}):
+        points = [(line["step"], line["terms"][name]) for line in steps if name in line["terms"]]
+        axis.plot(*zip(*points, strict=True), label=name, linewidth=1)
+    axis.set(xlabel="step", ylabel="loss term, weighted", yscale="log", title="Training")
+    axis.legend()
+
+
+def _draw_validation(axis: Axes, checks: Sequence[Mapping[str, Any]]) -> None:
+    steps = [line["step"] for line in checks]
+    for name, path in _VALIDATION_CURVES.items():
+        values = [_at(line["validation"], path) for line in checks]
+        shown = [float("nan") if value is None else value for value in values]
+        axis.plot(steps, shown, marker="o", label=name)
+    axis.set(xlabel="step", ylim=(0, 1.02), title="Validation queries")
+    axis.legend(loc="lower right")
 
 
 _VALIDATION_CURVES = {

@@ -1,0 +1,258 @@
+"""The whole line by its commands, on tiny data with a tiny encoder."""
+
+import csv
+import gzip
+import json
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.command_line import must_run, run_module
+from tests.process import service_process
+from tests.tiny_data import read_data
+from tests.tiny_encoder import write_tiny_encoder
+
+HOSTILE = ["", "  \t ", "?!...", "🎧🎧", "שלום עולם", "Acme  LAMP blue", "lamp " * 300]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where every command of the line has run once, in order."""
+    work = tmp_path_factory.mktemp("work")
+    data = read_data(work / "source")
+    texts = data.products.texts(("title",)) + [query.text for query in data.queries]
+    encoder = write_tiny_encoder(work / "encoder", texts)
+    must_run(
+        "training", "prepare", "--from", "folder", "--source", work / "source",
+        "--out", work / "data", "--json", work / "prepare.json",
+    )  # fmt: skip
+    (work / "mine.toml").write_text(
+        f'[encoder]\nbase = "{encoder}"\nmax_tokens = 24\n[run]\nepochs = 2\nbatch_size = 16\n'
+    )
+    must_run(
+        "training", "fit", "--data", work / "data", "--config", work / "mine.toml",
+        "--set", "optimiser.learning_rate=3e-3", "--out", work / "checkpoint",
+    )  # fmt: skip
+    must_run(
+        "training", "evaluate", "--data", work / "data", "--checkpoint", work / "checkpoint",
+        "--json", work / "retrieval.json",
+    )  # fmt: skip
+    must_run(
+        "export", "build", "--checkpoint", work / "checkpoint", "--data", work / "data",
+        "--out", work / "bundle", "--target-precision", "0.8", "--json", work / "build.json",
+    )  # fmt: skip
+    must_run(
+        "export", "evaluate", "--bundle", work / "bundle", "--split", "test",
+        "--matches", work / "data" / "matches.csv", "--baselines", "tfidf", "untrained",
+        "--json", work / "evaluate.json", "--plot", work / "plot.png",
+    )  # fmt: skip
+    return work
+
+
+def figures(path: Path) -> dict[str, object]:
+    return json.loads(path.read_text())
+
+
+def test_every_command_leaves_its_figures(work: Path) -> None:
+    assert figures(work / "prepare.json")
+    assert set(figures(work / "retrieval.json")["systems"]) == {  # pyright: ignore[reportArgumentType]
+        "TF-IDF",
+        "untrained encoder",
+        "trained encoder",
+    }
+    assert figures(work / "build.json")["operating_point"]
+    assert figures(work / "evaluate.json")["queries"] == 31
+    assert (work / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture(scope="module")
+def service(work: Path) -> Generator[str]:
+    with service_process(
+        work / "service.log", "--bundle", str(work / "bundle"), "--port", "0"
+    ) as process:
+        yield process.ready_address()
+
+
+def test_the_file_of_answers_says_what_the_service_says(work: Path, service: str) -> None:
+    with (work / "data" / "matches.csv").open(newline="") as file:
+        texts = HOSTILE + [row["text"] for row in csv.DictReader(file)]
+    with gzip.open(work / "queries.jsonl.gz", "wt", encoding="utf-8") as file:
+        for number, text in enumerate(texts):
+            file.write(json.dumps({"query_id": f"q{number}", "text": text}) + "\n")
+    must_run(
+        "export", "recommend", "--bundle", work / "bundle", "-k", "3",
+        "--queries", work / "queries.jsonl.gz", "--out", work / "answers.csv",
+    )  # fmt: skip
+    with (work / "answers.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    body = {"queries": [{"id": f"q{n}", "text": t} for n, t in enumerate(texts)], "k": 3}
+    results = httpx.post(f"{service}/recommend", json=body, timeout=60).json()["results"]
+
+    assert list(dict.fromkeys(row["query_id"] for row in rows)) == [r["id"] for r in results]
+    for result in results:
+        mine = [row for row in rows if row["query_id"] == result["id"]]
+        assert {(row["decision"], row["reason"]) for row in mine} == {
+            (result["decision"], result["reason"])
+        }
+        found = [(row["rank"], row["product_id"]) for row in mine if row["product_id"]]
+        expected = [
+            (str(n), r["product_id"]) for n, r in enumerate(result["recommendations"], start=1)
+        ]
+        assert found == expected
+        for row, recommendation in zip(mine, result["recommendations"], strict=False):
+            assert abs(float(row["similarity"]) - recommendation["similarity"]) < 1e-5
+
+
+def test_the_service_shows_the_promise_that_was_built(work: Path, service: str) -> None:
+    built = figures(work / "build.json")
+
+    info = httpx.get(f"{service}/info").json()
+
+    assert info["bundle_id"] == built["bundle_id"]
+    assert str(built["operating_point"]["threshold"]) in json.dumps(info)  # pyright: ignore[reportIndexIssue]
+
+
+def test_single_files_build_a_bundle_as_well(work: Path, tmp_path: Path) -> None:
+    """Columns of other names, gzip, no splits, no validation file."""
+    products = (work / "data" / "products.csv").read_text().replace("title", "name", 1)
+    with gzip.open(tmp_path / "catalogue.csv.gz", "wt") as file:
+        file.write(products)
+    with (work / "data" / "matches.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] in ("calibration", "test")]
+    with (tmp_path / "labels.jsonl").open("w") as file:
+        for row in rows:
+            file.write(json.dumps({k: row[k] for k in ("query_id", "text", "product_id")}) + "\n")
+
+    said = must_run(
+        "export", "build", "--checkpoint", work / "checkpoint", "--out", tmp_path / "bundle",
+        "--products", tmp_path / "catalogue.csv.gz", "--calibration", tmp_path / "labels.jsonl",
+        "--map", "title=name", "--target-precision", "0.8",
+    )  # fmt: skip
+
+    assert "bundle b-" in said
+
+
+def test_the_same_bundle_is_not_written_twice_to_one_place(work: Path) -> None:
+    done = run_module(
+        "export", "build", "--checkpoint", work / "checkpoint", "--data", work / "data",
+        "--out", work / "bundle",
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "name another folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["training"], 2, "required"),
+        (["training", "fit"], 2, "--data"),
+        (["training", "fit", "--data", "nowhere", "--out", "x"], 1, "nowhere"),
+        (
+            ["training", "fit", "--data", "nowhere", "--out", "x", "--set", "run.epoch=1"],
+            1,
+            "epoch",
+        ),
+        (["training", "prepare", "--from", "nothing", "--out", "x"], 2, "synthetic"),
+        (
+            ["training", "evaluate", "--data", "x", "--checkpoint", "x", "--split", "dev"],
+            2,
+            "split",
+        ),
+        (["export", "build", "--checkpoint", "x", "--out", "y"], 2, "give --data, or --products"),
+        (["export", "build", "--checkpoint", "x", "--data", "d", "--out", "y"], 1, "no checkpoint"),
+        (
+            [
+                "export",
+                "build",
+                "--checkpoint",
+                "x",
+                "--data",
+                "d",
+                "--out",
+                "y",
+                "--confidence",
+                "1",
+            ],
+            2,
+            "not between 0 and 1",
+        ),
+        (["export", "evaluate", "--bundle", "x", "--matches", "nowhere.csv"], 1, "nowhere.csv"),
+        (
+            ["export", "recommend", "--bundle", "x", "--queries", "q", "--out", "o", "-k", "0"],
+            2,
+            "100",
+        ),
+    ],
+)
+def test_wrong_usage_is_2_and_a_failure_1_with_one_line_that_says_why(
+    words: list[str], code: int, said: str
+) -> None:
+    done = run_module(*words)
+
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    if code == 1:
+        assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["training"],
+        ["training", "prepare"],
+        ["training", "fit"],
+        ["training", "evaluate"],
+        ["export"],
+        ["export", "build"],
+        ["export", "evaluate"],
+        ["export", "recommend"],
+        ["export", "demo"],
+        ["service"],
+    ],
+)
+def test_every_command_has_help(words: list[str]) -> None:
+    assert "usage: python -m " in must_run(*words, "--help")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "encoder.onnx", "products.parquet"])
+def test_a_flipped_byte_stops_every_command_that_opens_the_bundle(
+    work: Path, tmp_path: Path, name: str
+) -> None:
+    bundle = Path(shutil.copytree(work / "bundle", tmp_path / "bundle"))
+    content = bytearray((bundle / name).read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (bundle / name).write_bytes(content)
+
+    done = run_module(
+        "export", "evaluate", "--bundle", bundle, "--matches", work / "data" / "matches.csv"
+    )
+
+    assert done.returncode == 1
+    assert name in done.stderr
+
+
+def test_calibration_queries_that_were_trained_on_are_left_out_and_said(
+    work: Path, tmp_path: Path
+) -> None:
+    with (work / "data" / "matches.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    trained = next(row for row in rows if row["split"] == "train")
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ("query_id", "text", "product_id"), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows([row for row in rows if row["split"] == "calibration"] + [trained])
+
+    done = run_module(
+        "export", "build", "--checkpoint", work / "checkpoint", "--out", tmp_path / "bundle",
+        "--products", work / "data" / "products.csv", "--calibration", tmp_path / "labels.csv",
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    assert "1 calibration queries have a text that the encoder was trained on" in done.stderr
