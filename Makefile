@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit test-slow test-data bench fix constraints clean
+.PHONY: help setup demo test check unit test-slow test-data test-service bench fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,16 +44,26 @@ check: setup ## format, lint, types, import contracts
 	$(BIN)/lint-imports --no-logo
 
 unit: setup ## fast tests
-	$(BIN)/pytest -q -m "not slow and not real_data and not gpu and not benchmark"
+	$(BIN)/pytest -q -m "not slow and not real_data and not gpu"
 
 test-slow: setup ## whole pipelines, processes, the demo; minutes
-	$(BIN)/pytest -q -m "slow and not real_data and not gpu and not benchmark"
+	$(BIN)/pytest -q -m "slow and not real_data and not gpu"
 
 test-data: setup ## the same on real data; SUREMATCH_DATA names their folder
-	$(BIN)/pytest -q -m "real_data and not gpu and not benchmark"
+	$(BIN)/pytest -q -m "real_data and not gpu"
+
+test-service: ## the service alone, without torch, on PYTHON (try python3.12): install and test it
+	$(PYTHON) -m venv --clear $(VENV)-service
+	$(VENV)-service/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/cpu.txt pip hatchling editables
+	$(VENV)-service/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/cpu.txt \
+	  --no-build-isolation '.[service,cpu]' onnx --group test
+	$(VENV)-service/bin/python -m pip uninstall --quiet --yes surematch
+	$(VENV)-service/bin/python -m pytest -q -m "not slow" tests/service \
+	  tests/system/test_hostile_requests.py tests/system/test_service_process.py
+	rm -rf $(VENV)-service
 
 bench: setup ## benchmarks: ratios on the screen, figures in bench.json
-	$(BIN)/pytest -q tests/benchmarks -m benchmark --benchmark-json=bench.json
+	$(BIN)/python -m tests.benchmarks.served_path --json bench.json
 
 fix: setup ## format, and repair what a tool can repair
 	$(BIN)/ruff check --fix .

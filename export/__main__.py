@@ -126,13 +126,13 @@ def _k(text: str) -> int:
 
 
 def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    files = arguments.products and arguments.calibration
+    if bool(arguments.data) == bool(files) or (arguments.data and arguments.validation):
+        parser.error("give --data, or --products with --calibration [--validation]")
     from export.build import Promise, build_bundle  # noqa: PLC0415  # torch is slow to import
     from export.labelled_data import read_labelled_data  # noqa: PLC0415
     from training.checkpoint import load_checkpoint  # noqa: PLC0415
 
-    files = arguments.products and arguments.calibration
-    if bool(arguments.data) == bool(files) or (arguments.data and arguments.validation):
-        parser.error("give --data, or --products with --calibration [--validation]")
     checkpoint = load_checkpoint(arguments.checkpoint)
     products, sets = read_labelled_data(arguments, checkpoint)
     promise = Promise(arguments.target_precision, arguments.confidence)

@@ -2,23 +2,17 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from service.contract.errors import DataError
-from training.checkpoint import Checkpoint, load_checkpoint
 from training.command import add_json, run_command, write_json
-from training.comparison import BASELINES, judge_baselines
 from training.config import load_config
 from training.console import say
 from training.data import prepare
 from training.data.column_map import ColumnMap
 from training.data.folders import DataFolder, read_data_folder
-from training.data.matches import SPLITS, LabelledQuery
-from training.evaluation import CatalogueTexts, figures_by_group
+from training.data.matches import SPLITS
 from training.report import retrieval_table
-from training.retrieval import judge_encoder
 
 
 def main() -> int:
@@ -81,42 +75,28 @@ def _read_data(arguments: argparse.Namespace) -> DataFolder:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    from training.loop import fit  # noqa: PLC0415  # torch is slow to import, --help is not
+    config = load_config(arguments.config, arguments.overrides)
+    data = _read_data(arguments)
+    from training.loop import fit  # noqa: PLC0415  # torch takes seconds to import, --help none
 
-    fit(load_config(arguments.config, arguments.overrides), _read_data(arguments), arguments.out)
+    fit(config, data, arguments.out)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    from training.checkpoint import load_checkpoint  # noqa: PLC0415
+    from training.comparison import compare  # noqa: PLC0415
+
     data = _read_data(arguments)
     checkpoint = load_checkpoint(arguments.checkpoint)
     queries = data.split(arguments.split)
     if not queries:
         message = f"{arguments.data} has no query with split {arguments.split}; choose another"
         raise DataError(message)
-    systems = _compare(data, checkpoint, queries)
+    systems = compare(checkpoint, data, queries)
     for line in retrieval_table(systems):
         say(line)
     say("oracle coverage: threshold chosen on these very queries, an upper bound, no promise")
     write_json(arguments.json, {"split": arguments.split, "systems": systems})
-
-
-def _compare(
-    data: DataFolder, checkpoint: Checkpoint, queries: Sequence[LabelledQuery]
-) -> dict[str, Mapping[str, dict[str, Any]]]:
-    """Return figures by system and group: both baselines, then the trained encoder."""
-    product_text = checkpoint.config.data.product_text
-    judged = judge_baselines(
-        BASELINES,
-        queries,
-        CatalogueTexts(data.products.product_ids(), data.products.texts(product_text)),
-        trained_products=checkpoint.trained_products,
-        base=checkpoint.config.encoder.base,
-        max_tokens=checkpoint.config.encoder.max_tokens,
-    )
-    judged["trained encoder"] = judge_encoder(
-        checkpoint.encoder, data, queries, product_text=product_text, what="trained encoder"
-    )
-    return {name: figures_by_group(found) for name, found in judged.items()}
 
 
 if __name__ == "__main__":

@@ -1,16 +1,40 @@
 """The rows that stand beside a trained encoder in every table: what it must beat."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from training.baselines import tfidf_answers
+from training.checkpoint import Checkpoint
+from training.data.folders import DataFolder
 from training.data.matches import LabelledQuery
 from training.encoder import load_encoder
-from training.evaluation import CatalogueTexts, JudgedQueries, judge
-from training.retrieval import encoder_answers
+from training.evaluation import CatalogueTexts, JudgedQueries, figures_by_group, judge
+from training.retrieval import encoder_answers, judge_encoder
 
 TFIDF = "TF-IDF"
 UNTRAINED = "untrained encoder"
+TRAINED = "trained encoder"
 BASELINES = ("tfidf", "untrained")
+
+
+def compare(
+    checkpoint: Checkpoint, data: DataFolder, queries: Sequence[LabelledQuery]
+) -> dict[str, Mapping[str, dict[str, Any]]]:
+    """Return figures by system and group of queries: the baselines, then the trained encoder."""
+    config = checkpoint.config
+    texts = data.products.texts(config.data.product_text)
+    judged = judge_baselines(
+        BASELINES,
+        queries,
+        CatalogueTexts(data.products.product_ids(), texts),
+        trained_products=checkpoint.trained_products,
+        base=config.encoder.base,
+        max_tokens=config.encoder.max_tokens,
+    )
+    judged[TRAINED] = judge_encoder(
+        checkpoint.encoder, data, queries, product_text=config.data.product_text, what=TRAINED
+    )
+    return {name: figures_by_group(found) for name, found in judged.items()}
 
 
 def judge_baselines(

@@ -245,7 +245,8 @@ def test_calibration_queries_that_were_trained_on_are_left_out_and_said(
         rows = list(csv.DictReader(file))
     trained = next(row for row in rows if row["split"] == "train")
     with (tmp_path / "labels.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ("query_id", "text", "product_id"), extrasaction="ignore")
+        columns = ["query_id", "text", "product_id"]
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows([row for row in rows if row["split"] == "calibration"] + [trained])
 
