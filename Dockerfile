@@ -4,7 +4,7 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 FROM ${BASE_IMAGE} AS packages
 WORKDIR /build
 RUN python -m venv /opt/venv
-COPY constraints/cpu.txt constraints/
+COPY constraints/ constraints/
 RUN /opt/venv/bin/pip install --no-cache-dir --constraint constraints/cpu.txt pip hatchling editables
 COPY pyproject.toml README.md LICENSE ./
 COPY service/ service/

@@ -74,7 +74,7 @@ constraints: ## pin anew what a fresh environment gets; a deliberate act
 	$(VENV)-fresh/bin/python -m pip install -q -U pip hatchling editables
 	$(VENV)-fresh/bin/python -m pip install -q torch==2.13.0
 	$(VENV)-fresh/bin/python -m pip install -q --no-build-isolation '.[service,cpu,training,export]' --group dev
-	sed -n '/^#/p' constraints/cpu.txt > constraints/.cpu.txt
+	sed -n '/^#/p; /^-c/p' constraints/cpu.txt > constraints/.cpu.txt
 	$(VENV)-fresh/bin/python -m pip freeze --all | sed -E '/^surematch/d; s/\+cpu//' >> constraints/.cpu.txt
 	mv constraints/.cpu.txt constraints/cpu.txt
 	rm -rf $(VENV)-fresh

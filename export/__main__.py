@@ -1,15 +1,17 @@
 """Commands after training: build a bundle, evaluate it, answer a file of queries."""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from service.contract.errors import DataError
-from training.command import add_json, run_command, write_json
+from training.command import add_json, add_map, run_command, write_json
 from training.console import complain, say
 from training.data.column_map import ColumnMap
 from training.data.matches import SPLITS, LabelledQuery, read_matches, read_queries
+from training.data.splits import text_key
 
 
 def main() -> int:
@@ -28,10 +30,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_build(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="CHECKPOINT")
-    parser.add_argument("--data", type=Path, metavar="DATA", help="data folder with splits")
-    parser.add_argument("--products", type=Path, metavar="FILE", help="catalogue, without --data")
-    parser.add_argument("--calibration", type=Path, metavar="FILE", help="labelled queries")
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        required=True,
+        metavar="CHECKPOINT",
+        help="folder that `python -m training fit` wrote",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DATA", help="data folder with products and matches in splits"
+    )
+    parser.add_argument(
+        "--products", type=Path, metavar="FILE", help="in place of --data: the catalogue"
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help="in place of --data: the labelled queries that the promise is made from",
+    )
     parser.add_argument(
         "--validation",
         type=Path,
@@ -39,7 +56,9 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
         help="labelled queries that give the thresholds to try; without it a seeded part of the "
         "calibration queries is set aside",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="BUNDLE", help="a new folder for the bundle"
+    )
     parser.add_argument(
         "--target-precision",
         type=_share,
@@ -55,34 +74,42 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
         help="confidence of that promise; default 0.95",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the part set aside; default 0")
-    _add_map(parser)
+    add_map(parser)
     add_json(parser)
     parser.set_defaults(run=lambda arguments: _build(arguments, parser))
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_bundle(parser)
-    parser.add_argument("--matches", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--matches", type=Path, required=True, metavar="FILE", help="labelled queries"
+    )
     parser.add_argument("--split", choices=SPLITS, help="only rows of this split; default: all")
     parser.add_argument(
         "--baselines",
         nargs="*",
         choices=("tfidf", "untrained"),
         default=["tfidf"],
-        help="rows to set beside the bundle's; default tfidf",
+        help="rows to set beside the bundle's, none if empty; default tfidf",
     )
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves to a PNG")
-    _add_map(parser)
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the curves to a .png, .svg or .pdf"
+    )
+    add_map(parser)
     add_json(parser)
     parser.set_defaults(run=_evaluate)
 
 
 def _add_recommend(parser: argparse.ArgumentParser) -> None:
     _add_bundle(parser)
-    parser.add_argument("--queries", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--queries", type=Path, required=True, metavar="FILE", help="columns query_id and text"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="answers; its suffix says the kind"
+    )
     parser.add_argument("-k", type=_k, default=5, help="products a query, 1 to 100; default 5")
-    _add_map(parser)
+    add_map(parser)
     add_json(parser)
     parser.set_defaults(run=_recommend)
 
@@ -96,38 +123,36 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bundle(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", type=Path, required=True, metavar="BUNDLE")
-
-
-def _add_map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="COLUMN=SOURCE[,SOURCE...]",
-        help="rename or join columns, for example title=brand,name; may be repeated",
+        "--bundle",
+        type=Path,
+        required=True,
+        metavar="BUNDLE",
+        help="folder that `python -m export build` wrote",
     )
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value < 1:
-        message = f"{text} is not between 0 and 1"
+        message = f"{text} is not between 0 and 1, for example 0.95"
         raise argparse.ArgumentTypeError(message)
     return value
 
 
 def _k(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 100:  # noqa: PLR2004  # the range of the REST interface
-        message = f"{text} is not between 1 and 100"
+    if not text.isdecimal() or not 1 <= int(text) <= 100:  # noqa: PLR2004  # as in the REST interface
+        message = f"{text} is not a whole number from 1 to 100"
         raise argparse.ArgumentTypeError(message)
-    return value
+    return int(text)
 
 
 def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    files = arguments.products and arguments.calibration
-    if bool(arguments.data) == bool(files) or (arguments.data and arguments.validation):
+    files = (arguments.products, arguments.calibration, arguments.validation)
+    if any(files) if arguments.data else not all(files[:2]):
         parser.error("give --data, or --products with --calibration [--validation]")
     from export.build import Promise, build_bundle  # noqa: PLC0415  # torch is slow to import
     from export.labelled_data import read_labelled_data  # noqa: PLC0415
@@ -148,12 +173,16 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> No
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from export.evaluate import evaluate  # noqa: PLC0415  # slow to import
-    from export.plot import draw_evaluation  # noqa: PLC0415
+    from export.labelled_data import warn_of_strangers  # noqa: PLC0415
+    from export.plot import draw_evaluation, picture_kind  # noqa: PLC0415
     from service.recommender import open_recommender  # noqa: PLC0415
 
+    if arguments.plot:
+        picture_kind(arguments.plot)  # say now, not after the work, that it cannot be drawn
     queries = _labelled_queries(arguments)
+    _warn_of_repeats(queries)
     recommender, manifest = open_recommender(arguments.bundle)
-    _warn_of_strangers(queries, recommender.catalogue.product_ids)
+    warn_of_strangers(queries, recommender.catalogue.product_ids)
     evaluation = evaluate(recommender, manifest, queries, baselines=arguments.baselines)
     for line in evaluation.table():
         say(line)
@@ -168,24 +197,27 @@ def _labelled_queries(arguments: argparse.Namespace) -> list[LabelledQuery]:
     column_map = ColumnMap.parse(arguments.map)
     queries = read_matches(arguments.matches, column_map)
     column_map.check_all_applied()
-    if arguments.split:
-        queries = [query for query in queries if query.split == arguments.split]
-    elif trained := sum(query.split == "train" for query in queries):
-        complain(f"note: {trained} of {len(queries)} queries are training queries; see --split")
-    if not queries:
-        of_split = f" with split {arguments.split}" if arguments.split else ""
-        message = f"{arguments.matches} holds no query{of_split}; give labelled queries"
+    if not arguments.split:
+        if trained := sum(query.split == "train" for query in queries):
+            complain(f"note: {trained} of {len(queries)} queries are training queries; see --split")
+        return queries
+    of_split = [query for query in queries if query.split == arguments.split]
+    if not of_split:
+        there = ", ".join(sorted({query.split for query in queries if query.split})) or "no splits"
+        message = (
+            f"{arguments.matches} holds no query with split {arguments.split}, only {there}; "
+            "name another split or leave --split out"
+        )
         raise DataError(message)
-    return queries
+    return of_split
 
 
-def _warn_of_strangers(queries: Sequence[LabelledQuery], product_ids: Sequence[str]) -> None:
-    known = set(product_ids)
-    strangers = sum(not known.issuperset(query.positives) for query in queries)
-    if strangers:
+def _warn_of_repeats(queries: Sequence[LabelledQuery]) -> None:
+    repeats = len(queries) - len({text_key(query.text) for query in queries})
+    if repeats:
         complain(
-            f"note: {strangers} queries name a product that is not in the bundle's catalogue; "
-            "such a product cannot be found and counts as missed"
+            f"note: {repeats} of {len(queries)} queries repeat the text of another; the lower "
+            "bound of the precision takes them all for independent"
         )
 
 

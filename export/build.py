@@ -57,7 +57,6 @@ def build_bundle(
         encoder, parity_error = _export_encoder(
             checkpoint, folder, _parity_texts(products.texts(product_text), sets)
         )
-        write_index(folder / bundles.INDEX, encoder, products, product_text=product_text)
         write_catalogue(
             folder / bundles.CATALOGUE,
             products,
@@ -65,6 +64,7 @@ def build_bundle(
             product_text=product_text,
             trained_products=checkpoint.trained_products,
         )
+        write_index(folder / bundles.INDEX, encoder, products, product_text=product_text)
         recommender = Recommender(
             encoder,
             ProductIndex.from_file(folder / bundles.INDEX),

@@ -19,7 +19,7 @@ from export.evaluate import evaluate
 from export.operating_point import labelled_sets
 from export.plot import draw_evaluation
 from service.contract.decision import Decision
-from service.contract.errors import BundleError, ConfigError
+from service.contract.errors import BundleError, ConfigError, DataError
 from service.recommender import Recommender, open_recommender
 from training.checkpoint import load_checkpoint
 from training.config import load_config
@@ -54,8 +54,10 @@ def run_demo(work: Path, *, data: Path | None = None) -> None:
     if data is None:
         prepare("synthetic", None, work / "data")
     folder = read_data_folder(data or work / "data")
+    _must_have_queries(folder)
     say("2/5 training")
-    fit(load_config(None if data else RECIPE), folder, work / "checkpoint")
+    # no stop between two steps: the next demo begins anew, so there is nothing to save
+    fit(load_config(None if data else RECIPE), folder, work / "checkpoint", should_stop=_never)
     say("3/5 export, index, operating point")
     checkpoint = load_checkpoint(work / "checkpoint")
     sets = labelled_sets(folder.split("calibration"), folder.split("validation") or None, seed=0)
@@ -70,12 +72,27 @@ def run_demo(work: Path, *, data: Path | None = None) -> None:
 
 def _empty(work: Path) -> None:
     """Remove what an earlier demo left, and nothing that is not a demo's."""
-    if work.exists() and not (work / MARK).exists() and any(work.iterdir()):
-        message = f"{work} holds files that no demo wrote; name another folder with --work"
+    is_ours = work.is_dir() and ((work / MARK).exists() or not any(work.iterdir()))
+    if work.exists() and not is_ours:
+        message = (
+            f"{work} is a file or holds files that no demo wrote; name another folder with --work"
+        )
         raise ConfigError(message)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     (work / MARK).touch()
+
+
+def _must_have_queries(data: DataFolder) -> None:
+    """Say now, not after the training, which queries a later step would lack."""
+    for split in ("train", "calibration", "test"):
+        if not data.split(split):
+            message = f"{data.path} has no query with split {split}; the demo needs some"
+            raise DataError(message)
+
+
+def _never() -> bool:
+    return False
 
 
 def _show_figures(work: Path, data: DataFolder) -> Recommender:

@@ -15,7 +15,7 @@ from training.comparison import judge_baselines
 from training.console import table
 from training.data.matches import LabelledQuery
 from training.evaluation import CatalogueTexts, JudgedQueries, figures_by_group, retrieval_figures
-from training.report import HEAD, ratio, retrieval_rows
+from training.report import HEAD, percent, ratio, retrieval_rows
 
 SERVED = "served bundle"
 
@@ -52,8 +52,8 @@ class Evaluation:
 
     def table(self) -> list[str]:
         """Return the lines of a Markdown table: baselines, then the bundle with its promise."""
-        promise = f"cov@{self.manifest.calibration.target_precision:.0%}".replace("%", "")
-        head = [*HEAD, f"promised {promise}", "precision of the accepted"]
+        target = percent(self.manifest.calibration.target_precision).removesuffix("%")
+        head = [*HEAD, f"promised cov@{target}", "precision of the accepted"]
         rows = [
             [*row, "-", "-"]
             for name, judged in self.baselines.items()
@@ -75,7 +75,7 @@ def evaluate(
     baselines: Collection[str] = (),
 ) -> Evaluation:
     """Ask the served path every query and compare its answers with the labels."""
-    judged, _ = judge_served(recommender, queries, what=SERVED)
+    judged = judge_served(recommender, queries, what=SERVED)
     catalogue = recommender.catalogue
     texts: list[str] = catalogue.table.column("product_text").to_pylist()
     return Evaluation(

@@ -41,16 +41,28 @@ def read_labelled_data(
             else None
         )
         column_map.check_all_applied()
+        warn_of_strangers([*calibration, *(validation or ())], products.product_ids())
     sets = labelled_sets(
         _fresh(calibration, checkpoint, "calibration"),
         None if validation is None else _fresh(validation, checkpoint, "validation"),
-        seed=getattr(arguments, "seed", 0),
+        seed=arguments.seed,
     )
     say(
         f"{len(products)} products; {len(sets.validation)} validation and "
         f"{len(sets.calibration)} calibration queries, one row per text"
     )
     return products, sets
+
+
+def warn_of_strangers(queries: Sequence[LabelledQuery], product_ids: Sequence[str]) -> None:
+    """Say how many queries name a product that the catalogue does not have."""
+    known = set(product_ids)
+    strangers = sum(not known.issuperset(query.positives) for query in queries)
+    if strangers:
+        complain(
+            f"note: {strangers} of {len(queries)} queries name a product that is not in the "
+            "catalogue; such a product cannot be found and counts as missed"
+        )
 
 
 def _read_split(path: Path, split: str, column_map: ColumnMap) -> list[LabelledQuery]:

@@ -5,17 +5,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from export.explanation import explain
 from export.served_answers import judge_served
 from service.contract.errors import CalibrationError
-from service.contract.manifest import Calibration, OperatingPoint
+from service.contract.manifest import Calibration
 from service.recommender import Recommender
 from training.calibration import choose_operating_point, thresholds_to_try
 from training.data.matches import LabelledQuery
 from training.data.splits import one_per_text, place, text_key
-from training.evaluation import JudgedQueries
-from training.label_plan import POWER, plan_labels
 
 SET_ASIDE_SHARE = 0.3
 """Share of the calibration queries that gives the grid where there is no validation file."""
@@ -63,8 +60,8 @@ def calibrate(
     confidence: float,
 ) -> Calibration:
     """Return the promise these queries allow, or none with the reason and what would help."""
-    validation, _ = judge_served(recommender, sets.validation, what="validation queries")
-    calibration, _ = judge_served(recommender, sets.calibration, what="calibration queries")
+    validation = judge_served(recommender, sets.validation, what="validation queries")
+    calibration = judge_served(recommender, sets.calibration, what="calibration queries")
     point = choose_operating_point(
         calibration.similarity,
         calibration.is_correct,
@@ -81,46 +78,13 @@ def calibrate(
         validation_queries=len(sets.validation),
         data_sha256=_digest(sets),
         operating_point=point,
-        explanation=(
-            _promise(point)
-            if point
-            else _no_promise(validation, calibration, target_precision, confidence)
+        explanation=explain(
+            point,
+            validation,
+            calibration,
+            target_precision=target_precision,
+            confidence=confidence,
         ),
-    )
-
-
-def _promise(point: OperatingPoint) -> str:
-    return (
-        f"of the answers accepted at similarity {point.threshold:.4f} or above at least "
-        f"{point.target_precision:.0%} are right, with {point.confidence:.0%} confidence, for "
-        f"traffic like the {point.queries} calibration queries; of these {point.accepted} were "
-        f"accepted ({point.coverage:.1%}) and {point.wrong} of them were wrong"
-    )
-
-
-def _no_promise(
-    validation: JudgedQueries, calibration: JudgedQueries, target: float, confidence: float
-) -> str:
-    """Say why there is no threshold, and how many labels would probably be enough."""
-    found = (
-        f"no threshold can be promised: {len(calibration)} calibration queries do not show "
-        f"{target:.0%} precision with {confidence:.0%} confidence; every query goes to review"
-    )
-    plan = plan_labels(
-        np.concatenate([validation.similarity, calibration.similarity]),
-        np.concatenate([validation.is_correct, calibration.is_correct]),
-        target_precision=target,
-        confidence=confidence,
-    )
-    if plan is None:
-        return (
-            f"{found}; no threshold reaches {target:.0%} on these queries, so more labels alone "
-            "would probably not help: train a better encoder or promise less"
-        )
-    return (
-        f"{found}; about {plan.queries} labelled calibration queries would probably "
-        f"({POWER:.0%}) be enough, accepting {plan.coverage:.0%} at an estimated precision of "
-        f"{plan.precision:.1%}"
     )
 
 

@@ -1,5 +1,6 @@
 """One picture of a bundle's answers: coverage against precision, and where the wrong ones lie."""
 
+import io
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,21 +12,45 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from export.evaluate import Evaluation, served_figures
-from training.calibration import precision_lower_bound
+from service.contract.errors import UsageError
+from training.data.table_writer import write_bytes
 from training.evaluation import JudgedQueries
 from training.metrics import risk_coverage_counts
+from training.report import percent
 
+PICTURES = ("png", "svg", "pdf")
 RIGHT, WRONG, POINT = "#2a7f62", "#c8553d", "#1d3557"
 
 
 def draw_evaluation(evaluation: Evaluation, out: Path) -> None:
-    """Draw the coverage-precision curve with the operating point, and both histograms."""
+    """Draw the coverage-precision curve with the operating point, and both histograms.
+
+    Raises:
+        DataError: if the file cannot be written.
+        UsageError: if `picture_kind` does not know its suffix.
+    """
+    kind = picture_kind(out)
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
     _draw_curves(left, evaluation)
     _draw_histograms(right, evaluation)
     figure.suptitle(f"bundle {evaluation.manifest.bundle_id}: {len(evaluation.served)} queries")
-    figure.savefig(out, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=kind, dpi=120)
     plt.close(figure)
+    write_bytes(out, picture.getvalue())
+
+
+def picture_kind(path: Path) -> str:
+    """Return the kind of picture that the suffix of ``path`` asks for.
+
+    Raises:
+        UsageError: if it is none of `PICTURES`.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in PICTURES:
+        message = f"{path} is no kind of picture; name a file with .{', .'.join(PICTURES)}"
+        raise UsageError(message)
+    return kind
 
 
 def _draw_curves(axis: Axes, evaluation: Evaluation) -> None:
@@ -38,7 +63,7 @@ def _draw_curves(axis: Axes, evaluation: Evaluation) -> None:
         color="grey",
         linestyle="--",
         linewidth=1,
-        label=f"promised precision {calibration.target_precision:.0%}",
+        label=f"promised precision {percent(calibration.target_precision)}",
     )
     _draw_operating_point(axis, evaluation)
     low = min(0.5, calibration.target_precision - 0.05)
@@ -59,10 +84,7 @@ def _draw_operating_point(axis: Axes, evaluation: Evaluation) -> None:
     if not figures["accepted"]:
         axis.text(0.5, 0.5, "nothing accepted", transform=axis.transAxes, ha="center")
         return
-    precision = figures["accepted_precision"]
-    bound = precision_lower_bound(
-        figures["accepted"], figures["wrong"], evaluation.manifest.calibration.confidence
-    )
+    precision, bound = figures["accepted_precision"], figures["accepted_precision_lower_bound"]
     axis.errorbar(
         figures["coverage"],
         precision,

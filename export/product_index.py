@@ -7,12 +7,12 @@ import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
 from service import catalogue as served
 from service.contract.errors import BundleError
 from service.encoder import Encoder
-from training.console import progress
+from training.console import first_line, progress
 from training.data.products import Products
 from training.evaluation import twins
 
@@ -27,7 +27,7 @@ def write_index(
     Products of one token sequence get the very same vector, so that their similarities tie.
 
     Raises:
-        BundleError: if the encoder fails on a product.
+        BundleError: if the encoder fails on a product, or the file cannot be written.
     """
     tokens = encoder.tokenise(products.texts(product_text))
     row_of = {text.ids: row for row, text in enumerate({t.ids: t for t in tokens}.values())}
@@ -38,11 +38,16 @@ def write_index(
             block = distinct[start : start + _BLOCK]
             vectors[start : start + len(block)] = encoder.encode(block)
             shown.advance(len(block))
-    embeddings = vectors[[row_of[text.ids] for text in tokens]]
-    _must_be_finite(embeddings, products)
+    rows = np.array([row_of[text.ids] for text in tokens])
+    _must_be_finite(vectors, rows, products)
     index = faiss.IndexFlatIP(encoder.dim)
-    index.add(embeddings)
-    faiss.write_index(index, str(path))
+    for start in range(0, len(rows), _BLOCK):
+        index.add(vectors[rows[start : start + _BLOCK]])
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:
+        message = f"{path} cannot be written ({first_line(error)}); make room and build again"
+        raise BundleError(message) from error
 
 
 def write_catalogue(
@@ -53,7 +58,11 @@ def write_catalogue(
     product_text: Sequence[str],
     trained_products: Collection[str],
 ) -> None:
-    """Write ids, titles, categories, attributes and what the build knows of each product."""
+    """Write ids, titles, categories, attributes and what the build knows of each product.
+
+    Raises:
+        BundleError: if an attribute has a name of the bundle's own.
+    """
     texts = products.texts(product_text)
     reserved = {served.PRODUCT_ID, served.TITLE, served.CATEGORY, *served.OWN_COLUMNS}
     clash = sorted(reserved.intersection(products.attribute_names))
@@ -77,8 +86,11 @@ def write_catalogue(
     pq.write_table(pa.table(arrays), path)
 
 
-def _must_be_finite(embeddings: Float32[np.ndarray, "product dim"], products: Products) -> None:
-    failed = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+def _must_be_finite(
+    vectors: Float32[np.ndarray, "text dim"], rows: Int[np.ndarray, " product"], products: Products
+) -> None:
+    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    failed = np.flatnonzero(np.isin(rows, broken))
     if len(failed):
         product_id = products.items[failed[0]].product_id
         message = f"the encoder fails on product {product_id!r} ({len(failed)} in all); train again"

@@ -7,8 +7,12 @@ from export.served_answers import answer_all
 from service.recommender import Answer, Recommender
 from training.data.matches import Query
 from training.data.table_writer import write_table
+from training.data.tables import suffix_of
 
 COLUMNS = ("query_id", "rank", "product_id", "similarity", "decision", "reason")
+
+
+Row = tuple[str, int | None, str | None, float | None, str, str]
 
 
 def recommend_file(
@@ -21,6 +25,7 @@ def recommend_file(
     Raises:
         DataError: if the file cannot be written, or its kind is unknown.
     """
+    suffix_of(out)  # an unknown kind must not cost the answers
     answers = answer_all(recommender, [query.text for query in queries], k=k, what="answering")
     rows = [
         row
@@ -31,9 +36,9 @@ def recommend_file(
     return answers
 
 
-def _rows(query_id: str, answer: Answer) -> Generator[tuple[str, ...]]:
+def _rows(query_id: str, answer: Answer) -> Generator[Row]:
     verdict = (answer.decision.value, answer.reason.value)
     if not answer.recommendations:
-        yield (query_id, "", "", "", *verdict)
+        yield (query_id, None, None, None, *verdict)
     for rank, best in enumerate(answer.recommendations, start=1):
-        yield (query_id, str(rank), best.product_id, repr(best.similarity), *verdict)
+        yield (query_id, rank, best.product_id, best.similarity, *verdict)

@@ -29,26 +29,21 @@ def answer_all(
 
 def judge_served(
     recommender: Recommender, queries: Sequence[LabelledQuery], *, what: str
-) -> tuple[JudgedQueries, list[Answer]]:
-    """Return the served answers to labelled queries, judged and as they are.
+) -> JudgedQueries:
+    """Return the served answers to labelled queries, judged.
 
     The similarity of a query that no threshold could accept (its best product is ambiguous,
     its text blank, its encoding failed) is NaN.
     """
-    # ambiguity must show even where the bundle has no threshold, so one is put in its place
-    asked = recommender.with_threshold(-1.0)
-    open_answers = answer_all(asked, [query.text for query in queries], k=BEST, what=what)
+    answers = answer_all(recommender, [query.text for query in queries], k=BEST, what=what)
     similarity = np.array(
-        [
-            np.nan if answer.reason in _NEVER_ACCEPTED else answer.similarity
-            for answer in open_answers
-        ],
+        [np.nan if answer.reason in _NEVER_ACCEPTED else answer.similarity for answer in answers],
         dtype=np.float64,
     )
     ranked = RankedAnswers(
         product_ids=tuple(
-            tuple(best.product_id for best in answer.recommendations) for answer in open_answers
+            tuple(best.product_id for best in answer.recommendations) for answer in answers
         ),
         similarity=similarity,
     )
-    return judge(queries, ranked, recommender.catalogue.seen_products()), open_answers
+    return judge(queries, ranked, recommender.catalogue.seen_products())

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from service.contract.errors import DataError
-from training.command import add_json, run_command, write_json
+from training.command import add_json, add_map, run_command, write_json
 from training.config import load_config
-from training.console import say
+from training.console import complain, say
 from training.data import prepare
 from training.data.column_map import ColumnMap
 from training.data.folders import DataFolder, read_data_folder
@@ -36,8 +36,19 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
 
 def _add_fit(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="CHECKPOINT")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML; changes the recipe")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="CHECKPOINT",
+        help="a new folder, or that of an interrupted run to go on with",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="TOML with the settings to change; without it the recommended recipe",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -46,12 +57,19 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         metavar="section.key=value",
         help="change one setting, for example run.epochs=8; may be repeated",
     )
+    add_json(parser)
     parser.set_defaults(run=_fit)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="CHECKPOINT")
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        required=True,
+        metavar="CHECKPOINT",
+        help="folder that `fit` wrote",
+    )
     parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
     add_json(parser)
     parser.set_defaults(run=_evaluate)
@@ -61,13 +79,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DATA", help="folder with products and matches"
     )
-    parser.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="COLUMN=SOURCE[,SOURCE...]",
-        help="rename or join columns, for example title=brand,name; may be repeated",
-    )
+    add_map(parser)
 
 
 def _read_data(arguments: argparse.Namespace) -> DataFolder:
@@ -77,9 +89,12 @@ def _read_data(arguments: argparse.Namespace) -> DataFolder:
 def _fit(arguments: argparse.Namespace) -> None:
     config = load_config(arguments.config, arguments.overrides)
     data = _read_data(arguments)
+    from training.checkpoint import LOG  # noqa: PLC0415
     from training.loop import fit  # noqa: PLC0415  # torch takes seconds to import, --help none
+    from training.run_log import last_figures  # noqa: PLC0415
 
     fit(config, data, arguments.out)
+    write_json(arguments.json, last_figures(arguments.out / LOG))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -92,6 +107,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if not queries:
         message = f"{arguments.data} has no query with split {arguments.split}; choose another"
         raise DataError(message)
+    trained = sum(checkpoint.trained_on(query.text) for query in queries)
+    if trained:
+        complain(f"note: the encoder was trained on {trained} of these {len(queries)} queries")
     systems = compare(checkpoint, data, queries)
     for line in retrieval_table(systems):
         say(line)

@@ -9,7 +9,8 @@ from service.contract.text import normalise
 from training.console import progress
 from training.evaluation import BEST, CatalogueTexts, RankedAnswers, ranked, twins
 
-_BLOCK = 256
+_SCORES_AT_ONCE = 2**24
+"""Queries x products of one block: 128 MB, and as much again twice while the best are found."""
 
 
 def tfidf_answers(query_texts: Sequence[str], catalogue: CatalogueTexts) -> RankedAnswers:
@@ -25,11 +26,12 @@ def tfidf_answers(query_texts: Sequence[str], catalogue: CatalogueTexts) -> Rank
     )
     products = vectoriser.fit_transform(texts).T.tocsc()
     k = min(BEST, len(texts))
+    block_size = max(1, _SCORES_AT_ONCE // len(texts))
     similarity = np.zeros((len(queries), k))
     rows = np.zeros((len(queries), k), dtype=np.int64)
     with progress(len(queries), "TF-IDF baseline", unit="queries") as shown:
-        for start in range(0, len(queries), _BLOCK):
-            block = slice(start, start + _BLOCK)
+        for start in range(0, len(queries), block_size):
+            block = slice(start, start + block_size)
             scores = (vectoriser.transform(queries[block]) @ products).toarray()
             best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
             values = np.take_along_axis(scores, best, 1)

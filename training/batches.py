@@ -20,7 +20,8 @@ class TrainingSet:
     another's negative.
 
     Attributes:
-        queries: tokens of each query that has a positive.
+        queries: tokens of each query that has a positive, in the order of the query ids, so that
+            a run follows from what the data say and not from the order of their rows.
         products: tokens of each distinct product text.
         positives: rows of the products that are right for each query, sorted.
     """
@@ -55,9 +56,9 @@ def training_set(
     """Tokenise what a run trains on.
 
     Raises:
-        DataError: if no query has a positive, or a text is blank.
+        DataError: if no query has a positive, or a query that has one is blank.
     """
-    usable = [query for query in queries if query.has_product]
+    usable = sorted((q for q in queries if q.has_product), key=lambda query: query.query_id)
     if not usable:
         message = "no training query has a product; matches.* needs rows with split `train`"
         raise DataError(message)

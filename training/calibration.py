@@ -71,7 +71,8 @@ def thresholds_to_try(
     The walk starts where the validation set speaks most clearly for the target (smallest
     p-value) and goes on to looser thresholds only: a stricter one could end the walk but never
     improve its result. Thresholds lie between neighbouring similarities, so that rounding of a
-    similarity cannot flip an answer that decided them.
+    similarity cannot flip an answer that decided them; only the last one, which accepts all, is
+    a similarity itself.
 
     Args:
         similarity: cosine of each validation query with its best product; NaN is left out.
@@ -137,14 +138,15 @@ def _counts(
 
 
 def _grid(similarity: Float[np.ndarray, " query"]) -> list[float]:
-    """Return thresholds that accept 1 %, 2 % ... 100 % of the queries, strictest first."""
-    values: Float[np.ndarray, " value"] = np.unique(similarity[~np.isnan(similarity)])[::-1]
-    if len(values) == 0:
+    """Return thresholds that accept at least 1 %, 2 % ... 100 % of the queries, strictest first."""
+    known = similarity[~np.isnan(similarity)].astype(np.float64)
+    if len(known) == 0:
         return []
-    between = (values[:-1].astype(np.float64) + values[1:]) / 2
-    loosest = values[-1].astype(np.float64)
-    steps = np.unique(np.linspace(0, len(values) - 1, GRID_STEPS + 1).round().astype(int))
-    return [float(t) for t in np.append(between, loosest)[steps]]
+    rising, queries_of_value = np.unique(known, return_counts=True)
+    values, accepted = rising[::-1], np.cumsum(queries_of_value[::-1])
+    wanted = -(-len(known) * np.arange(1, GRID_STEPS + 1) // GRID_STEPS)
+    thresholds = np.append((values[:-1] + values[1:]) / 2, values[-1])
+    return [float(t) for t in thresholds[np.unique(np.searchsorted(accepted, wanted))]]
 
 
 def _check(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from service.contract.errors import CheckpointError, ConfigError
 from service.contract.release import RELEASE
 from training.config import Config, load_config
+from training.console import first_line
 from training.data.folders import DataFolder
 from training.data.splits import text_key
 from training.data.table_writer import write_bytes
@@ -77,8 +78,7 @@ def start(folder: Path, config: Config, *, data_digest: str) -> dict[str, Any] |
         state = _read_state(folder / STATE)
         _must_match(folder, state["config_sha256"], state["data_sha256"], config, data_digest)
         return state
-    begun = {CONFIG, LOG, f".{CONFIG}", f".{STATE}"}  # a run that stopped before its first state
-    if folder.is_dir() and any(path.name not in begun for path in folder.iterdir()):
+    if folder.is_dir() and not all(_is_of_a_run_just_begun(path) for path in folder.iterdir()):
         message = f"{folder} holds files but no unfinished run; name another folder"
         raise CheckpointError(message)
     try:
@@ -105,12 +105,23 @@ def is_finished(folder: Path, config: Config, *, data_digest: str) -> bool:
 
 
 def save_state(folder: Path, state: dict[str, Any], config: Config, *, data_digest: str) -> None:
-    """Replace the state to resume from, whole or not at all."""
+    """Replace the state to resume from, whole or not at all.
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
     draft = folder / f".{STATE}"
     digests = {"config_sha256": config.digest(), "data_sha256": data_digest}
-    torch.save(state | digests, draft)
-    _flush(draft)
-    draft.replace(folder / STATE)
+    try:
+        torch.save(state | digests, draft)
+        _flush(draft)
+        draft.replace(folder / STATE)
+    except (OSError, RuntimeError) as error:  # torch says RuntimeError of a full disk
+        message = (
+            f"{folder / STATE} cannot be written ({first_line(error)}); make room, then run the "
+            "same command again"
+        )
+        raise CheckpointError(message) from error
 
 
 def finish(
@@ -122,14 +133,15 @@ def finish(
     steps: int,
     data_digest: str,
 ) -> None:
-    """Write what export needs, then the record that says the run is finished."""
-    encoder.model.transformer.save_pretrained(folder / ENCODER)  # pyright: ignore[reportCallIssue]  # AutoModel has it
-    encoder.tokenizer.save(str(folder / ENCODER / "tokenizer.json"))
+    """Write what export needs, then the record that says the run is finished.
+
+    Raises:
+        CheckpointError: if the encoder cannot be written.
+    """
+    _write_encoder(folder / ENCODER, encoder)
     _write_lines(folder / TRAINED_PRODUCTS, map(json.dumps, sorted(data.trained_products())))
     digests = {text_digest(query.text) for query in data.split("train")}
     _write_lines(folder / TRAINED_TEXTS, sorted(digests))
-    for path in (folder / ENCODER).iterdir():
-        _flush(path)
     record = CheckpointRecord(
         release=RELEASE,
         base=config.encoder.base,
@@ -195,12 +207,36 @@ def _must_match(
             raise CheckpointError(message)
 
 
+def _write_encoder(folder: Path, encoder: LoadedEncoder) -> None:
+    try:
+        encoder.model.transformer.save_pretrained(folder)  # pyright: ignore[reportCallIssue]  # AutoModel has it
+        encoder.tokenizer.save(str(folder / "tokenizer.json"))
+        for path in folder.iterdir():
+            _flush(path)
+    except Exception as error:  # safetensors and tokenizers raise kinds of their own
+        message = (
+            f"{folder} cannot be written ({first_line(error)}); make room, then run the same "
+            "command again"
+        )
+        raise CheckpointError(message) from error
+
+
+def _is_of_a_run_just_begun(path: Path) -> bool:
+    """Return whether a run that stopped before its first state may have left this file."""
+    drafts = (f".{CONFIG}-", f".{STATE}")
+    return path.name in (CONFIG, LOG) or path.name.startswith(drafts)
+
+
 def _read_state(path: Path) -> dict[str, Any]:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds for a damaged file
         message = f"{path} is damaged ({type(error).__name__}); remove it to start the run again"
         raise CheckpointError(message) from error
+    if not isinstance(state, dict) or "config_sha256" not in state:
+        message = f"{path} is no state of a run; name another folder, or remove it to begin"
+        raise CheckpointError(message)
+    return state
 
 
 def _read_record(folder: Path) -> CheckpointRecord:

@@ -3,12 +3,15 @@
 import argparse
 import json
 import math
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from service.contract.errors import SurematchError
-from training.console import complain
+from service.contract.errors import SurematchError, UsageError
+from training.console import complain, first_line
+from training.data.column_map import USAGE
 from training.data.table_writer import write_bytes
 
 
@@ -16,8 +19,8 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
     """Parse ``argv``, run the chosen command and return its exit code.
 
     Returns:
-        0 done; 1 failed, with one line on standard error that says what to do. Wrong usage
-        leaves by `argparse` with 2.
+        0 done; 1 failed; 2 wrong usage that the parser could not see. Both failures leave one
+        line on standard error that says what to do. What the parser sees leaves by it, with 2.
     """
     arguments = parser.parse_args(argv)
     run: Callable[[argparse.Namespace], None] = arguments.run
@@ -25,11 +28,29 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
         run(arguments)
     except SurematchError as error:
         complain(f"error: {error}")
+        return 2 if isinstance(error, UsageError) else 1
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        complain(f"error: {place}{error.strerror or first_line(error)}; see to that and run again")
         return 1
     except KeyboardInterrupt:
-        complain("error: interrupted; nothing was finished")
+        complain("error: interrupted before the end; run the same command again")
         return 1
     return 0
+
+
+def add_map(parser: argparse.ArgumentParser) -> None:
+    """Add the option that renames and joins columns of the files a command reads."""
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="TARGET=SOURCE",
+        help=f"rename or join columns: {USAGE}; for example title=brand,name; may be repeated",
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """The rows that stand beside a trained encoder in every table: what it must beat."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 
 from training.baselines import tfidf_answers
@@ -23,16 +23,21 @@ def compare(
     """Return figures by system and group of queries: the baselines, then the trained encoder."""
     config = checkpoint.config
     texts = data.products.texts(config.data.product_text)
+    catalogue = CatalogueTexts(data.products.product_ids(), texts)
     judged = judge_baselines(
         BASELINES,
         queries,
-        CatalogueTexts(data.products.product_ids(), texts),
+        catalogue,
         trained_products=checkpoint.trained_products,
         base=config.encoder.base,
         max_tokens=config.encoder.max_tokens,
     )
     judged[TRAINED] = judge_encoder(
-        checkpoint.encoder, data, queries, product_text=config.data.product_text, what=TRAINED
+        checkpoint.encoder,
+        queries,
+        catalogue,
+        trained_products=checkpoint.trained_products,
+        what=TRAINED,
     )
     return {name: figures_by_group(found) for name, found in judged.items()}
 
@@ -42,7 +47,7 @@ def judge_baselines(
     queries: Sequence[LabelledQuery],
     catalogue: CatalogueTexts,
     *,
-    trained_products: Collection[str],
+    trained_products: Set[str],
     base: str,
     max_tokens: int,
 ) -> dict[str, JudgedQueries]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from service.contract.errors import ConfigError
+from service.contract.errors import ConfigError, UsageError
 
 RECOMMENDED = Path(__file__).parent / "configs" / "recommended.toml"
 
@@ -160,7 +160,7 @@ def _parse_override(override: str) -> dict[str, Any]:
     key, separator, text = override.partition("=")
     if not separator or not all(part.strip() for part in key.split(".")):
         message = f"--set {override!r} is not section.key=value, for example run.epochs=8"
-        raise ConfigError(message)
+        raise UsageError(message)
     try:
         value: Any = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

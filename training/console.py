@@ -23,6 +23,17 @@ def complain(line: str) -> None:
     sys.stderr.flush()
 
 
+def first_line(error: BaseException) -> str:
+    r"""Return what an error of a library says, cut to one line; its kind where it says nothing.
+
+    >>> first_line(ValueError("no such layer\nsee the manual"))
+    'no such layer'
+    >>> first_line(KeyError())
+    'KeyError'
+    """
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table with aligned columns; the first column is text."""
     widths = [max(3, *(len(row[i]) for row in [head, *rows])) for i in range(len(head))]

@@ -7,9 +7,12 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from service.contract.errors import CheckpointError
 from service.contract.tokens import TextTokeniser, TokenisedText, batches_by_length
 from training.console import progress
 from training.encoder import SentenceEncoder
+
+_BLOCK = 512
 
 MAX_PADDED_TOKENS = 1024
 """Tokens of one pass through the encoder; padding beyond a text's like costs time, not quality."""
@@ -41,21 +44,33 @@ def embed(
     *,
     what: str,
 ) -> Float32[np.ndarray, "text dim"]:
-    """Return one unit embedding a text for evaluation, with a progress bar named ``what``."""
-    was_training = model.training
-    model.eval()
-    order = sorted(range(len(texts)), key=lambda row: len(texts[row].ids))
-    embeddings: Float32[np.ndarray, "text dim"] | None = None
-    with progress(len(texts), what, unit="texts") as shown:
-        for start in range(0, len(order), 512):
-            rows = order[start : start + 512]
-            found = encode(model, [texts[row] for row in rows], tokeniser).cpu().numpy()
-            if embeddings is None:
-                embeddings = np.empty((len(texts), found.shape[1]), dtype=np.float32)
-            embeddings[rows] = found
-            shown.advance(len(rows))
-    model.train(was_training)
-    if embeddings is None:
+    """Return one unit embedding a text for evaluation, with a progress bar named ``what``.
+
+    Texts of one token sequence get the very same vector, so that their similarities tie.
+
+    Raises:
+        CheckpointError: if an embedding is not a number.
+        ValueError: if there is no text.
+    """
+    if not texts:
         message = "there is no text to embed"
         raise ValueError(message)
-    return embeddings
+    distinct = sorted({text.ids: text for text in texts}.values(), key=lambda text: len(text.ids))
+    row_of = {text.ids: row for row, text in enumerate(distinct)}
+    parts: list[Float32[np.ndarray, "text dim"]] = []
+    was_training = model.training
+    model.eval()
+    with progress(len(distinct), what, unit="texts") as shown:
+        for start in range(0, len(distinct), _BLOCK):
+            block = distinct[start : start + _BLOCK]
+            parts.append(encode(model, block, tokeniser).cpu().numpy())
+            shown.advance(len(block))
+    model.train(was_training)
+    vectors = np.concatenate(parts)
+    if not np.isfinite(vectors).all():
+        message = (
+            f"{what}: the encoder gives embeddings that are not numbers; train another one with a "
+            "lower optimiser.learning_rate"
+        )
+        raise CheckpointError(message)
+    return vectors[[row_of[text.ids] for text in texts]]

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 from jaxtyping import Float, Int
-from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from service.contract.errors import ConfigError
 from service.contract.tokens import TextTokeniser
+from training.console import first_line
 
 PACKAGED = "packaged:"
 _PACKAGED_WEIGHTS = {
@@ -28,6 +29,9 @@ _PACKAGED_WEIGHTS = {
     )
 }
 """Name: (package whose folder ``model`` holds the weights, SHA-256 of model.safetensors)."""
+
+
+_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet")
 
 
 class SentenceEncoder(nn.Module):
@@ -78,12 +82,16 @@ def load_encoder(base: str, *, max_tokens: int) -> LoadedEncoder:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        transformer = AutoModel.from_pretrained(folder, dtype=torch.float32)
+        transformer, found = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True
+        )
         tokenizer = _read_tokenizer(folder)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        first_line = str(error).splitlines()[0]
-        message = f"encoder {base!r} cannot be read ({first_line}); name a text encoder's folder"
+    except Exception as error:  # transformers and tokenizers raise many kinds, plain ones too
+        message = (
+            f"encoder {base!r} cannot be read ({first_line(error)}); name a text encoder's folder"
+        )
         raise ConfigError(message) from error
+    _must_be_complete(found["missing_keys"], base)
     _set_limits(tokenizer, transformer.config, max_tokens=max_tokens, base=base)
     return LoadedEncoder(SentenceEncoder(transformer), tokenizer, transformer.config.hidden_size)
 
@@ -142,11 +150,22 @@ def _read_tokenizer(folder: Path) -> Tokenizer:
     return AutoTokenizer.from_pretrained(folder).backend_tokenizer  # made from a vocabulary file
 
 
+def _must_be_complete(missing: Iterable[str], base: str) -> None:
+    """Refuse weights with gaps, which transformers would fill with random numbers."""
+    lacking = sorted(name for name in missing if not name.startswith("pooler."))
+    if lacking:
+        message = (
+            f"encoder {base!r} lacks the weights {lacking[0]} ({len(lacking)} in all); "
+            "name the folder of a whole text encoder"
+        )
+        raise ConfigError(message)
+
+
 def _set_limits(tokenizer: Tokenizer, config: Any, *, max_tokens: int, base: str) -> None:
     """Put truncation and padding into the tokenizer, where the service will read them."""
     pad_id = int(config.pad_token_id or 0)
-    # RoBERTa's family counts positions from the padding id on, so its table is that much shorter
-    reserved = pad_id + 1 if config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+    # these count positions from the padding id on, so their table is that much shorter
+    reserved = pad_id + 1 if config.model_type in _POSITIONS_AFTER_PADDING else 0
     most = getattr(config, "max_position_embeddings", max_tokens + reserved) - reserved
     if max_tokens > most:
         message = f"encoder.max_tokens is {max_tokens}, {base} reads at most {most}"

@@ -1,6 +1,6 @@
 """How good ranked answers are: ranking and oracle coverage, for seen and unseen products."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 
 from training.data.matches import LabelledQuery
+from training.data.splits import is_seen
 from training.metrics import COVERAGE_PRECISIONS, coverage_at_precision
 
 BEST = 10
@@ -78,7 +79,7 @@ class JudgedQueries:
 
 
 def judge(
-    queries: Sequence[LabelledQuery], answers: RankedAnswers, trained_products: Collection[str]
+    queries: Sequence[LabelledQuery], answers: RankedAnswers, trained_products: Set[str]
 ) -> JudgedQueries:
     """Compare the answers with the labels, query by query."""
     is_correct = np.zeros(len(queries), dtype=bool)
@@ -93,9 +94,7 @@ def judge(
         is_correct=is_correct,
         recall=recall,
         has_product=np.array([query.has_product for query in queries], dtype=bool),
-        is_seen=np.array(
-            [any(p in trained_products for p in query.positives) for query in queries], dtype=bool
-        ),
+        is_seen=np.array([is_seen(query, trained_products) for query in queries], dtype=bool),
     )
 
 

@@ -25,7 +25,7 @@ class LabelPlan:
     Attributes:
         queries: labelled queries to collect.
         coverage: share of them that the planned threshold would accept.
-        precision: estimated precision of the accepted, shrunk towards one half a wrong.
+        precision: estimated precision of the accepted, as if half an answer more were wrong.
     """
 
     queries: int

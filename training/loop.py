@@ -12,10 +12,10 @@ from service.contract.errors import SurematchError
 from training import checkpoint
 from training.batches import Batch, assemble
 from training.config import Config
-from training.console import Progress, progress, say
+from training.console import Progress, complain, progress, say
 from training.data.folders import DataFolder
 from training.embedding import encode
-from training.evaluation import retrieval_figures
+from training.evaluation import CatalogueTexts, retrieval_figures
 from training.interruption import StoppedError, stop_requests
 from training.losses.objective import objective_terms
 from training.retrieval import judge_encoder
@@ -24,7 +24,7 @@ from training.run_log import RunLog, draw_curves
 
 
 class LossError(SurematchError):
-    """A loss term is not a number; the last good state is kept."""
+    """A loss term or its gradient is not a number: the run has diverged."""
 
 
 def fit(
@@ -32,8 +32,8 @@ def fit(
 ) -> None:
     """Train an encoder on ``data`` and leave a finished checkpoint in ``out``.
 
-    A run that was interrupted goes on where its last state was saved and gives the same
-    weights as an uninterrupted one. A finished run is left as it is.
+    A run that was interrupted goes on where its last state was saved and gives, on the same
+    machine, the same weights as an uninterrupted one. A finished run is left as it is.
 
     Args:
         config: the resolved settings.
@@ -44,7 +44,7 @@ def fit(
     Raises:
         DataError: if there is nothing to train on.
         CheckpointError: if ``out`` belongs to another run.
-        LossError: if the loss stops being a number.
+        LossError: if the loss or its gradient stops being a number.
         StoppedError: if a stop was asked for; the state is saved first.
     """
     digest = data.digest()
@@ -56,6 +56,8 @@ def fit(
     if state is not None:
         run.restore(state)
         say(f"resuming at step {run.step} of {run.steps}")
+        if state["machine"] != str(run.machine):
+            complain(f"note: the run began on {state['machine']}; its weights will differ")
     _announce(run)
     if should_stop is None:
         with stop_requests() as signalled:
@@ -117,12 +119,7 @@ def _one_step(run: Run, log: RunLog, bar: Progress) -> None:
     terms = _loss_terms(run, batch)
     values = {name: float(term.detach()) for name, term in terms.items()}
     for name, value in values.items():
-        if not math.isfinite(value):
-            message = (
-                f"the loss term {name} is {value} at step {run.step + 1}; lower "
-                "optimiser.learning_rate; the last good state is kept"
-            )
-            raise LossError(message)
+        _must_be_finite(f"the loss term {name}", value, run.step)
     rate = learning_rate(run.step, run.steps, run.config)
     _update(run, torch.stack(list(terms.values())).sum(), rate)
     run.step += 1
@@ -166,11 +163,23 @@ def _update(run: Run, loss: Tensor, rate: float) -> None:
     run.optimiser.zero_grad(set_to_none=True)
     run.scaler.scale(loss).backward()
     run.scaler.unscale_(run.optimiser)
-    torch.nn.utils.clip_grad_norm_(
+    norm = torch.nn.utils.clip_grad_norm_(
         run.encoder.model.parameters(), run.config.optimiser.max_gradient_norm
     )
+    # a scaler meets such gradients now and then, skips the step and scales less
+    if not run.scaler.is_enabled():
+        _must_be_finite("the norm of the gradient", float(norm), run.step)
     run.scaler.step(run.optimiser)
     run.scaler.update()
+
+
+def _must_be_finite(what: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        message = (
+            f"{what} is {value} at step {step + 1}; lower optimiser.learning_rate and train into "
+            "another folder"
+        )
+        raise LossError(message)
 
 
 def learning_rate(step: int, steps: int, config: Config) -> float:
@@ -187,8 +196,13 @@ def _validate(run: Run, data: DataFolder, log: RunLog) -> None:
     queries = data.split("validation")
     if every == 0 or (epoch % every and run.step < run.steps) or not queries:
         return
+    texts = data.products.texts(run.config.data.product_text)
     judged = judge_encoder(
-        run.encoder, data, queries, product_text=run.config.data.product_text, what="validating"
+        run.encoder,
+        queries,
+        CatalogueTexts(data.products.product_ids(), texts),
+        trained_products=data.trained_products(),
+        what="validating",
     )
     figures = retrieval_figures(judged)
     log.write(run.step, epoch=epoch, validation=figures)

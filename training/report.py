@@ -38,6 +38,15 @@ def retrieval_rows(system: str, groups: Mapping[str, Mapping[str, Any]]) -> Sequ
     ]
 
 
+def percent(share: float) -> str:
+    """Return a share as a percentage with the digits it was given with.
+
+    >>> percent(0.95), percent(0.999), percent(0.29)
+    ('95%', '99.9%', '29%')
+    """
+    return f"{100 * share:.6g}%"
+
+
 def ratio(value: float | None) -> str:
     """Return a ratio with three decimals, or a dash where it is undefined."""
     return "-" if value is None else f"{value:.3f}"

@@ -1,10 +1,9 @@
 """Answers of an encoder over a whole catalogue, before export."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import numpy as np
 
-from training.data.folders import DataFolder
 from training.data.matches import LabelledQuery
 from training.embedding import embed
 from training.encoder import LoadedEncoder
@@ -43,17 +42,12 @@ def encoder_answers(
 
 def judge_encoder(
     encoder: LoadedEncoder,
-    data: DataFolder,
     queries: Sequence[LabelledQuery],
+    catalogue: CatalogueTexts,
     *,
-    product_text: Sequence[str],
+    trained_products: Set[str],
     what: str,
 ) -> JudgedQueries:
-    """Return the judged answers of an encoder to labelled queries of a data folder."""
-    answers = encoder_answers(
-        encoder,
-        [query.text for query in queries],
-        CatalogueTexts(data.products.product_ids(), data.products.texts(product_text)),
-        what=what,
-    )
-    return judge(queries, answers, data.trained_products())
+    """Return the judged answers of an encoder to labelled queries."""
+    answers = encoder_answers(encoder, [query.text for query in queries], catalogue, what=what)
+    return judge(queries, answers, trained_products)

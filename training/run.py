@@ -59,6 +59,7 @@ class Run:
         """Return all that a resumed run needs; everything else follows from seed and step."""
         return {
             "step": self.step,
+            "machine": str(self.machine),
             "order": torch.from_numpy(self.order),
             "model": self.encoder.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -71,7 +72,8 @@ class Run:
         self.order = state["order"].numpy()
         self.encoder.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty where the run began in a format that needs no scaling
+            self.scaler.load_state_dict(state["scaler"])
 
 
 def set_up(config: Config, data: DataFolder) -> Run:

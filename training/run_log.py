@@ -36,6 +36,12 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def last_figures(path: Path) -> dict[str, Any]:
+    """Return steps, and the last loss terms and validation figures; None for what is not there."""
+    last = {key: value for line in read_log(path) for key, value in line.items()}
+    return {"steps": last.get("step"), **{key: last.get(key) for key in ("terms", "validation")}}
+
+
 def draw_curves(log: Path, out: Path) -> None:
     """Draw every loss term over the steps of a run, and the validation figures if it has any."""
     lines = read_log(log)
@@ -58,7 +64,9 @@ def _draw_terms(axis: Axes, steps: Sequence[Mapping[str, Any]]) -> None:
     for name in sorted({name for line in steps for name in line["terms"]}):
         points = [(line["step"], line["terms"][name]) for line in steps if name in line["terms"]]
         axis.plot(*zip(*points, strict=True), label=name, linewidth=1)
-    axis.set(xlabel="step", ylabel="loss term, weighted", yscale="log", title="Training")
+    has_positive = any(value > 0 for line in steps for value in line["terms"].values())
+    axis.set(xlabel="step", ylabel="loss term, weighted", title="Training")
+    axis.set_yscale("log" if has_positive else "linear")  # one lone product has no loss at all
     axis.legend()
 
 

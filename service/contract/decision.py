@@ -49,10 +49,10 @@ def reason_for(similarity: float, threshold: float | None, *, is_ambiguous: bool
         threshold: least similarity that is accepted; None where none could be promised.
         is_ambiguous: true if another product has the very tokens of the best one.
     """
-    if threshold is None:
-        return Reason.NO_THRESHOLD
     if is_ambiguous:
         return Reason.AMBIGUOUS_PRODUCT
+    if threshold is None:
+        return Reason.NO_THRESHOLD
     if decide(similarity, threshold) is Decision.AUTO_ACCEPTED:
         return Reason.ABOVE_THRESHOLD
     return Reason.BELOW_THRESHOLD

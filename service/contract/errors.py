@@ -3,6 +3,7 @@
 SurematchError
 ├── DataError                   fix the named file, row and column
 ├── ConfigError                 fix the named setting
+│   └── UsageError              fix the command line
 ├── CheckpointError             train again, or name another folder
 ├── CalibrationError            bring other labelled queries or another target
 └── BundleError                 build or deploy another bundle
@@ -24,6 +25,10 @@ class DataError(SurematchError):
 
 class ConfigError(SurematchError):
     """A setting is unknown, of the wrong type or out of its range."""
+
+
+class UsageError(ConfigError):
+    """An option of a command is malformed, missing or out of its range, whatever the data."""
 
 
 class CheckpointError(SurematchError):

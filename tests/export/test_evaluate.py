@@ -7,6 +7,7 @@ import pytest
 from export.evaluate import Evaluation, evaluate, served_figures
 from export.plot import draw_evaluation
 from service.contract.decision import Decision
+from service.contract.errors import DataError, UsageError
 from service.recommender import open_recommender
 from training.command import write_json
 from training.data.folders import DataFolder
@@ -137,7 +138,22 @@ def test_the_table_shows_baselines_and_the_promise_side_by_side(evaluation: Eval
     ]
 
 
-def test_the_plot_is_drawn(evaluation: Evaluation, tmp_path: Path) -> None:
-    draw_evaluation(evaluation, tmp_path / "plot.png")
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.png", b"\x89PNG"), ("A.PNG", b"\x89PNG"), ("a.svg", b"<?xml")]
+)
+def test_the_plot_is_drawn_even_into_a_folder_that_is_not_there(
+    evaluation: Evaluation, tmp_path: Path, name: str, start: bytes
+) -> None:
+    draw_evaluation(evaluation, tmp_path / "new" / name)
 
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "new" / name).read_bytes().startswith(start)
+
+
+def test_a_plot_of_an_unknown_kind_or_place_is_refused(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"name a file with \.png, \.svg, \.pdf"):
+        draw_evaluation(evaluation, tmp_path / "curves")
+    (tmp_path / "taken.png").mkdir()
+    with pytest.raises(DataError, match="cannot be written"):
+        draw_evaluation(evaluation, tmp_path / "taken.png")

@@ -63,3 +63,7 @@ def test_an_export_of_other_weights_is_refused(loaded: LoadedEncoder, tmp_path: 
 
     with pytest.raises(BundleError, match="differs from PyTorch's"):
         check_parity(loaded, Encoder(path, loaded.tokeniser), TEXTS)
+    with torch.no_grad():
+        next(loaded.model.parameters()).fill_(float("nan"))
+    with pytest.raises(BundleError, match="differs from PyTorch's by nan"):
+        check_parity(loaded, Encoder(path, loaded.tokeniser), TEXTS)

@@ -1,9 +1,15 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from export.operating_point import SET_ASIDE_SHARE, labelled_sets
+from export.operating_point import SET_ASIDE_SHARE, LabelledSets, calibrate, labelled_sets
+from export.served_answers import judge_served
 from service.contract.errors import CalibrationError
+from service.contract.manifest import Calibration
+from service.recommender import Recommender
+from tests.tiny import PRODUCTS, open_tiny
+from training.calibration import thresholds_to_try
 from training.data.matches import LabelledQuery
 
 
@@ -63,6 +69,85 @@ def test_a_calibration_text_is_not_used_to_choose_the_grid_as_well() -> None:
     sets = labelled_sets(MANY[:10], [query(3), query(50)], seed=0)
 
     assert texts(sets.validation) == {"offer 50"}
+
+
+def test_validation_texts_count_once_as_well() -> None:
+    sets = labelled_sets(MANY[:10], [query(50), query(51, "Offer  50"), query(52)], seed=0)
+
+    assert len(sets.validation) == 2
+
+
+def test_which_part_is_set_aside_follows_from_the_texts_not_from_their_ids() -> None:
+    renamed = [dataclasses.replace(q, query_id=f"other-{q.query_id}") for q in MANY]
+
+    assert texts(labelled_sets(renamed, None, seed=0).validation) == texts(
+        labelled_sets(MANY, None, seed=0).validation
+    )
+
+
+def offers(step: int) -> list[LabelledQuery]:
+    """Texts of two or three words of the tiny catalogue; every fourth names another product."""
+    words = [(w, p) for p, title, _ in PRODUCTS[:6] for w in title.split()]
+    pairs = [(f"{w} {words[(n + step) % len(words)][0]} {w}", p) for n, (w, p) in enumerate(words)]
+    return [query(step * 100 + n, text, p) for n, (text, p) in enumerate(dict(pairs).items())]
+
+
+@pytest.fixture(scope="module")
+def sets() -> LabelledSets:
+    return labelled_sets(
+        [q for step in range(5, 20) for q in offers(step)],
+        [q for step in range(1, 5) for q in offers(step)],
+        seed=0,
+    )
+
+
+def calibration_of(recommender: Recommender, sets: LabelledSets) -> Calibration:
+    return calibrate(recommender, sets, target_precision=0.2, confidence=0.5)
+
+
+def test_thresholds_come_from_the_validation_queries_alone(
+    tiny_bundle: Path, sets: LabelledSets
+) -> None:
+    """Taken from the calibration queries they would void the promise."""
+    recommender = open_tiny(tiny_bundle)
+
+    point = calibration_of(recommender, sets).operating_point
+
+    assert point is not None
+    for part, is_source in ((sets.validation, True), (sets.calibration, False)):
+        judged = judge_served(recommender, part, what="queries")
+        grid = thresholds_to_try(judged.similarity, judged.is_correct, target_precision=0.2)
+        assert (point.threshold in grid) is is_source
+
+
+def test_the_counts_are_those_of_the_sets(tiny_bundle: Path, sets: LabelledSets) -> None:
+    calibration = calibration_of(open_tiny(tiny_bundle), sets)
+
+    assert calibration.queries == len(sets.calibration) > 50
+    assert calibration.validation_queries == len(sets.validation) > 20
+    assert calibration.operating_point is not None
+    assert calibration.operating_point.queries == len(sets.calibration)
+
+
+def test_the_digest_speaks_of_texts_positives_and_parts_not_of_their_order(
+    tiny_bundle: Path, sets: LabelledSets
+) -> None:
+    def digest(validation: list[LabelledQuery], calibration: list[LabelledQuery]) -> str:
+        changed = LabelledSets(validation, calibration)
+        return calibration_of(open_tiny(tiny_bundle), changed).data_sha256
+
+    one, rest = sets.calibration[0], sets.calibration[1:]
+    original = digest(sets.validation, sets.calibration)
+
+    assert original == digest(sets.validation[::-1], [*rest, one])
+    relabelled = dataclasses.replace(one, positives=("p-8",))
+    reworded = dataclasses.replace(one, text=f"{one.text} new")
+    others = {
+        digest(sets.validation, [relabelled, *rest]),
+        digest(sets.validation, [reworded, *rest]),
+        digest([*sets.validation, one], rest),
+    }
+    assert len(others - {original}) == 3
 
 
 def test_no_calibration_query_is_an_error() -> None:

@@ -251,7 +251,7 @@ def test_without_a_threshold_nothing_is_accepted_and_the_reason_says_so(tmp_path
     assert manifest.threshold is recommender.threshold is None
     assert [answer.reason for answer in answers] == [
         Reason.NO_THRESHOLD,
-        Reason.NO_THRESHOLD,
+        Reason.AMBIGUOUS_PRODUCT,
         Reason.EMPTY_TEXT,
     ]
 

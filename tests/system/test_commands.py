@@ -35,6 +35,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     must_run(
         "training", "fit", "--data", work / "data", "--config", work / "mine.toml",
         "--set", "optimiser.learning_rate=3e-3", "--out", work / "checkpoint",
+        "--json", work / "fit.json",
     )  # fmt: skip
     must_run(
         "training", "evaluate", "--data", work / "data", "--checkpoint", work / "checkpoint",
@@ -47,7 +48,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     must_run(
         "export", "evaluate", "--bundle", work / "bundle", "--split", "test",
         "--matches", work / "data" / "matches.csv", "--baselines", "tfidf", "untrained",
-        "--json", work / "evaluate.json", "--plot", work / "plot.png",
+        "--json", work / "evaluate.json", "--plot", work / "new folder" / "plot.png",
     )  # fmt: skip
     return work
 
@@ -58,6 +59,7 @@ def figures(path: Path) -> dict[str, object]:
 
 def test_every_command_leaves_its_figures(work: Path) -> None:
     assert figures(work / "prepare.json")
+    assert figures(work / "fit.json")["validation"]["queries"] == 31  # pyright: ignore[reportArgumentType, reportIndexIssue]
     assert set(figures(work / "retrieval.json")["systems"]) == {  # pyright: ignore[reportArgumentType]
         "TF-IDF",
         "untrained encoder",
@@ -65,7 +67,7 @@ def test_every_command_leaves_its_figures(work: Path) -> None:
     }
     assert figures(work / "build.json")["operating_point"]
     assert figures(work / "evaluate.json")["queries"] == 31
-    assert (work / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert (work / "new folder" / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,38 @@ def test_the_file_of_answers_says_what_the_service_says(work: Path, service: str
         assert found == expected
         for row, recommendation in zip(mine, result["recommendations"], strict=False):
             assert abs(float(row["similarity"]) - recommendation["similarity"]) < 1e-5
+
+
+def test_numbers_of_the_answers_are_numbers_where_the_file_has_them(
+    work: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "queries.csv").write_text("id,what\n1,acme lamp blue\n2,\n")
+    must_run(
+        "export", "recommend", "--bundle", work / "bundle", "-k", "1", "--map", "query_id=id",
+        "--map", "text=what", "--queries", tmp_path / "queries.csv",
+        "--out", tmp_path / "answers.jsonl",
+    )  # fmt: skip
+
+    best, blank = map(json.loads, (tmp_path / "answers.jsonl").read_text().splitlines())
+
+    assert (best["query_id"], best["rank"], best["product_id"]) == ("1", 1, "p-lamp-blue")
+    assert 0 < best["similarity"] <= 1
+    assert (blank["rank"], blank["product_id"], blank["similarity"]) == (None, None, None)
+    assert blank["reason"] == "empty_text"
+
+
+def test_a_picture_or_a_file_that_cannot_be_written_is_a_failure_in_words(
+    work: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = run_module(
+        "export", "evaluate", "--bundle", work / "bundle", "--split", "test", "--baselines",
+        "--matches", work / "data" / "matches.csv", "--plot", tmp_path / "file" / "plot.png",
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "plot.png cannot be written" in done.stderr
 
 
 def test_the_service_shows_the_promise_that_was_built(work: Path, service: str) -> None:
@@ -157,6 +191,15 @@ def test_the_same_bundle_is_not_written_twice_to_one_place(work: Path) -> None:
             ["training", "fit", "--data", "nowhere", "--out", "x", "--set", "run.epoch=1"],
             1,
             "epoch",
+        ),
+        (["training", "fit", "--data", "d", "--out", "x", "--set", "epochs"], 2, "section.key"),
+        (["training", "evaluate", "--data", "d", "--checkpoint", "c", "--map", "t"], 2, "TARGET="),
+        (["training", "prepare", "--from", "folder", "--out", "x"], 2, "--source PATH"),
+        (["training", "prepare", "--from", "synthetic", "--out", "x", "--products", "0"], 2, "0"),
+        (
+            ["training", "prepare", "--from", "synthetic", "--out", "x", "--unseen-share", "7"],
+            2,
+            "below 1",
         ),
         (["training", "prepare", "--from", "nothing", "--out", "x"], 2, "synthetic"),
         (
@@ -238,7 +281,7 @@ def test_a_flipped_byte_stops_every_command_that_opens_the_bundle(
     assert name in done.stderr
 
 
-def test_calibration_queries_that_were_trained_on_are_left_out_and_said(
+def test_calibration_queries_that_are_left_out_or_cannot_be_right_are_said(
     work: Path, tmp_path: Path
 ) -> None:
     with (work / "data" / "matches.csv").open(newline="") as file:
@@ -248,7 +291,9 @@ def test_calibration_queries_that_were_trained_on_are_left_out_and_said(
         columns = ["query_id", "text", "product_id"]
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows([row for row in rows if row["split"] == "calibration"] + [trained])
+        stranger = {"query_id": "s-1", "text": "acme drone", "product_id": "p-nowhere"}
+        calibration = [row for row in rows if row["split"] == "calibration"]
+        writer.writerows([*calibration, trained, stranger])
 
     done = run_module(
         "export", "build", "--checkpoint", work / "checkpoint", "--out", tmp_path / "bundle",
@@ -256,4 +301,5 @@ def test_calibration_queries_that_were_trained_on_are_left_out_and_said(
     )  # fmt: skip
 
     assert done.returncode == 0
+    assert "note: 1 of 63 queries name a product that is not in the catalogue" in done.stderr
     assert "1 calibration queries have a text that the encoder was trained on" in done.stderr

@@ -103,6 +103,18 @@ def test_the_sampled_positive_depends_on_seed_and_step_alone() -> None:
 
     assert sampled(1, 5) == sampled(1, 5)
     assert len({tuple(sampled(1, step)) for step in range(30)}) == 3
+    assert [sampled(1, step) for step in range(30)] != [sampled(2, step) for step in range(30)]
+
+
+def test_the_order_of_the_rows_of_a_file_does_not_matter() -> None:
+    queries = [query("b", "hat", "p3"), query("a", "red shoe", "p0"), query("c", "blue", "p1")]
+
+    one, other = (
+        training_set(order, products(), tokeniser(), product_text=("title",))
+        for order in (queries, queries[::-1])
+    )
+
+    assert one == other
 
 
 @pytest.mark.parametrize(("queries", "size", "batches"), [(10, 4, 3), (8, 4, 2), (3, 100, 1)])

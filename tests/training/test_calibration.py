@@ -7,6 +7,7 @@ from scipy.stats import binom
 
 from service.contract.decision import Decision, decide
 from training.calibration import (
+    GRID_STEPS,
     choose_operating_point,
     precision_lower_bound,
     thresholds_to_try,
@@ -90,6 +91,23 @@ def test_the_walk_stops_at_the_first_threshold_that_fails() -> None:
     assert point_of([0.8, 0.6, 0.4]) == 0.8
     assert point_of([0.6, 0.8]) is None
     assert point_of([0.8, 0.4, 0.6]) == 0.4
+    assert point_of([0.4, 0.8]) == 0.4  # whatever the order, the loosest that passed
+
+
+def test_a_threshold_is_not_rounded_to_the_width_of_the_similarities() -> None:
+    """Every similarity lies below it in float64, and on it in float32."""
+    similarity = np.full(100, 0.7, dtype=np.float32)
+    just_above = float(np.nextafter(np.float64(similarity[0]), 1))
+
+    point = choose_operating_point(
+        similarity,
+        np.ones(100, dtype=bool),
+        thresholds_in_order=[just_above],
+        target_precision=0.9,
+        confidence=0.95,
+    )
+
+    assert point is None
 
 
 def test_a_similarity_that_is_no_number_is_asked_but_never_accepted() -> None:
@@ -165,7 +183,7 @@ def test_thresholds_come_strictest_first_and_lie_between_the_similarities(
 
     grid = thresholds_to_try(similarity, is_correct, target_precision=0.9)
 
-    assert 1 <= len(grid) <= 101
+    assert 1 <= len(grid) <= GRID_STEPS
     assert grid == sorted(grid, reverse=True)
     assert grid[-1] == similarity.min()
     assert not set(grid[:-1]).intersection(similarity.astype(np.float64))
@@ -176,11 +194,36 @@ def test_the_walk_starts_where_validation_speaks_most_clearly() -> None:
     similarity = np.linspace(1, 0.5, 201)
     is_correct = np.ones(201, dtype=bool)
     is_correct[:4] = False
-    is_correct[150:] = False
+    is_correct[150::3] = False
 
     first = thresholds_to_try(similarity, is_correct, target_precision=0.9)[0]
 
     assert 145 <= (similarity >= first).sum() <= 155
+
+
+def test_the_grid_goes_by_queries_not_by_distinct_similarities() -> None:
+    """Half of the queries tie at the top: the first steps of a percent are one threshold."""
+    similarity = np.concatenate([np.ones(500), np.linspace(0.9, 0.1, 500)])
+
+    # no error, so the clearest threshold is the loosest; one at the bottom starts the walk early
+    is_correct = np.arange(1000) < 500
+    grid = thresholds_to_try(similarity, is_correct, target_precision=0.9)
+
+    assert len(grid) == 51
+    assert [int((similarity >= threshold).sum()) for threshold in grid[:3]] == [500, 510, 520]
+
+
+def test_a_validation_similarity_that_is_no_number_changes_nothing() -> None:
+    similarity = np.linspace(1, 0.5, 50)
+    is_correct = np.arange(50) % 7 > 0
+    with_gaps = np.concatenate([similarity, np.full(20, np.nan)])
+
+    found = thresholds_to_try(
+        with_gaps, np.concatenate([is_correct, np.ones(20, bool)]), target_precision=0.9
+    )
+
+    assert found == thresholds_to_try(similarity, is_correct, target_precision=0.9)
+    assert thresholds_to_try(with_gaps[50:], is_correct[:20], target_precision=0.9) == []
 
 
 def test_mapie_finds_the_same_threshold_on_the_same_grid() -> None:

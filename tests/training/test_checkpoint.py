@@ -5,7 +5,19 @@ import torch
 
 from service.contract.errors import CheckpointError
 from tests.tiny_data import write_checkpoint
-from training.checkpoint import ENCODER, RECORD, TRAINED_PRODUCTS, load_checkpoint, text_digest
+from training.checkpoint import (
+    ENCODER,
+    RECORD,
+    STATE,
+    TRAINED_PRODUCTS,
+    finish,
+    load_checkpoint,
+    save_state,
+    start,
+    text_digest,
+)
+from training.config import load_config
+from training.data.folders import read_data_folder
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +71,7 @@ def test_no_checkpoint_and_an_unfinished_one_are_told_apart(tmp_path: Path) -> N
         TRAINED_PRODUCTS,
         f"{ENCODER}/config.json",
         f"{ENCODER}/model.safetensors",
+        f"{ENCODER}/tokenizer.json",
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
@@ -67,3 +80,39 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(CheckpointError, match="damaged"):
         load_checkpoint(folder)
+
+
+def test_a_state_of_something_else_is_named(tmp_path: Path) -> None:
+    for foreign in ({"step": 1}, [1, 2]):
+        torch.save(foreign, tmp_path / STATE)
+
+        with pytest.raises(CheckpointError, match=r"state\.pt is no state of a run"):
+            start(tmp_path, load_config(), data_digest="d")
+
+
+def test_what_a_run_leaves_before_its_first_state_does_not_stop_the_next(tmp_path: Path) -> None:
+    """A draft of the settings, as a kill in the middle of writing them leaves it."""
+    for name in (".config.toml-x1y2", ".state.pt", "log.jsonl"):
+        (tmp_path / name).touch()
+
+    assert start(tmp_path, load_config(), data_digest="d") is None
+
+
+def test_a_state_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / f".{STATE}").mkdir()  # stands where the draft should
+
+    with pytest.raises(CheckpointError, match="cannot be written") as caught:
+        save_state(tmp_path, {"step": 1}, load_config(), data_digest="d")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encoder_that_cannot_be_written_leaves_the_run_unfinished(
+    folder: Path, tmp_path: Path
+) -> None:
+    checkpoint = load_checkpoint(folder)
+    data = read_data_folder(folder.parent / "data")
+    (tmp_path / ENCODER).touch()  # stands where the folder should
+
+    with pytest.raises(CheckpointError, match="encoder cannot be written"):
+        finish(tmp_path, checkpoint.config, checkpoint.encoder, data, steps=1, data_digest="0" * 64)
+    assert not (tmp_path / RECORD).exists()

@@ -5,6 +5,9 @@ from hypothesis import strategies as st
 
 from training.clustering import shuffled, side_by_side
 
+PAIRS = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Seed and epoch."""
+
 
 @given(st.integers(1, 200), st.integers(0, 5), st.integers(0, 5))
 def test_shuffling_deals_every_query_once_and_the_same_way_again(
@@ -14,6 +17,22 @@ def test_shuffling_deals_every_query_once_and_the_same_way_again(
 
     assert sorted(order.tolist()) == list(range(queries))
     assert np.array_equal(order, shuffled(queries, seed=seed, epoch=epoch))
+
+
+def test_another_seed_or_epoch_shuffles_another_way() -> None:
+    orders = [shuffled(50, seed=seed, epoch=epoch).tolist() for seed, epoch in PAIRS]
+
+    assert len({tuple(order) for order in orders}) == len(PAIRS)
+
+
+def test_within_one_neighbourhood_the_order_is_drawn_by_seed_and_epoch() -> None:
+    orders = [
+        side_by_side(families(1, 48), neighbours=48, seed=seed, epoch=epoch).tolist()
+        for seed, epoch in PAIRS
+    ]
+
+    assert len({tuple(order) for order in orders}) == len(PAIRS)
+    assert list(range(48)) not in orders
 
 
 def families(count: int, size: int) -> np.ndarray:

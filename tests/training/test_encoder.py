@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from service.contract.errors import ConfigError
 from tests.tiny_encoder import KINDS, MAX_POSITIONS, write_tiny_encoder
@@ -62,7 +63,9 @@ def test_the_tokenizer_carries_truncation_and_padding(tmp_path: Path) -> None:
     assert loaded.tokeniser(["shoe " * 50])[0].truncated
 
 
-@pytest.mark.parametrize(("kind", "most"), [("bert", MAX_POSITIONS), ("xlm-roberta", 64)])
+@pytest.mark.parametrize(
+    ("kind", "most"), [("bert", MAX_POSITIONS), ("xlm-roberta", 64), ("mpnet", 64)]
+)
 def test_more_tokens_than_the_encoder_has_positions_are_refused(
     tmp_path: Path, kind: str, most: int
 ) -> None:
@@ -70,7 +73,9 @@ def test_more_tokens_than_the_encoder_has_positions_are_refused(
 
     with pytest.raises(ConfigError, match=f"reads at most {most}"):
         load_encoder(folder, max_tokens=most + 1)
-    assert load_encoder(folder, max_tokens=most).tokeniser.max_tokens == most
+    loaded = load_encoder(folder, max_tokens=most)
+    assert loaded.tokeniser.max_tokens == most
+    encode(loaded.model, loaded.tokeniser(["shoe " * 100]), loaded.tokeniser)  # all of them read
 
 
 def test_the_packaged_encoder_is_the_verified_one() -> None:
@@ -85,6 +90,24 @@ def test_packaged_weights_of_another_digest_are_refused(monkeypatch: pytest.Monk
 
     with pytest.raises(ConfigError, match="needed 0000"):
         load_encoder("packaged:all-MiniLM-L6-v2", max_tokens=64)
+
+
+def test_weights_with_gaps_are_refused_not_filled_at_random(tmp_path: Path) -> None:
+    file = write_tiny_encoder(tmp_path, TEXTS) / "model.safetensors"
+    weights = load_file(file)
+    kept = {name: weight for name, weight in weights.items() if "layer.0.output" not in name}
+    save_file(kept, file, metadata={"format": "pt"})
+
+    with pytest.raises(ConfigError, match=r"lacks the weights encoder\.layer\.0\.output.* in all"):
+        load_encoder(str(tmp_path), max_tokens=8)
+
+
+def test_a_pooler_is_not_needed(tmp_path: Path) -> None:
+    file = write_tiny_encoder(tmp_path, TEXTS) / "model.safetensors"
+    kept = {name: w for name, w in load_file(file).items() if not name.startswith("pooler")}
+    save_file(kept, file, metadata={"format": "pt"})
+
+    assert load_encoder(str(tmp_path), max_tokens=8).dim == 32
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,15 @@ def test_a_worked_example_of_every_figure() -> None:
     assert (groups["seen"]["queries"], groups["unseen"]["queries"]) == (1, 3)
 
 
+def test_recall_looks_no_further_than_the_tenth_product() -> None:
+    others = tuple(f"other-{n}" for n in range(9))
+    answers = RankedAnswers(((*others, "p1"), (*others, "other-9", "p1")), np.array([0.9, 0.9]))
+
+    judged = judge([query("tenth", "p1"), query("eleventh", "p1")], answers, set())
+
+    assert judged.recall.tolist() == [1.0, 0.0]
+
+
 def test_a_group_without_queries_has_no_figures_rather_than_zero() -> None:
     judged = judge([], RankedAnswers((), np.empty(0)), trained_products=set())
 

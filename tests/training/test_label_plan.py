@@ -44,6 +44,15 @@ def test_a_pilot_of_wrong_answers_has_no_plan() -> None:
     assert plan is None
 
 
+def test_five_right_answers_are_no_plan() -> None:
+    """Right five times of five is no sign of 95 %: half an error more is counted."""
+    plan = plan_labels(
+        np.linspace(0.9, 0.8, 5), np.ones(5, dtype=bool), target_precision=0.95, confidence=0.95
+    )
+
+    assert plan is None
+
+
 def test_queries_that_can_never_be_accepted_make_the_plan_longer() -> None:
     similarity = np.linspace(0.9, 0.8, 400)
     with_blank = np.concatenate([similarity, np.full(400, np.nan)])

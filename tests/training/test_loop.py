@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 from collections.abc import Callable
@@ -7,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.contract.errors import CheckpointError, DataError
+from service.contract.errors import CheckpointError
 from tests.tiny_data import read_data, tiny_config
 from tests.tiny_encoder import write_tiny_encoder
 from training import loop
 from training.checkpoint import STATE, load_checkpoint
 from training.data.folders import DataFolder
 from training.interruption import StoppedError
-from training.loop import LossError, fit, learning_rate
+from training.loop import fit, learning_rate
 from training.run_log import read_log
 
 
@@ -70,7 +69,12 @@ def test_the_log_has_a_line_a_step_with_all_that_people_ask_for(whole: Path) -> 
 
 @pytest.mark.parametrize("steps", [1, 7, 9])
 def test_a_resumed_run_gives_the_very_weights_of_an_uninterrupted_one(
-    tmp_path: Path, data: DataFolder, encoder: Path, whole: Path, steps: int
+    tmp_path: Path,
+    data: DataFolder,
+    encoder: Path,
+    whole: Path,
+    steps: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Within the first epoch, within one with neighbours, and at an epoch's end."""
     out = tmp_path / "checkpoint"
@@ -80,6 +84,7 @@ def test_a_resumed_run_gives_the_very_weights_of_an_uninterrupted_one(
     fit(tiny_config(encoder), data, out)
 
     assert same(weights(out), weights(whole))
+    assert "training: 216/216 queries" in capsys.readouterr().err
     without_clock = [
         [{k: v for k, v in line.items() if k != "seconds"} for line in read_log(path / "log.jsonl")]
         for path in (out, whole)
@@ -159,17 +164,27 @@ def test_a_signal_stops_between_two_steps_and_the_run_goes_on_later(
     assert same(weights(out), weights(whole))
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
-    tmp_path: Path, data: DataFolder, encoder: Path
+def test_a_stop_at_the_very_last_step_finishes_the_run(
+    tmp_path: Path, data: DataFolder, encoder: Path, whole: Path
 ) -> None:
     out = tmp_path / "checkpoint"
-    config = tiny_config(encoder, "optimiser.learning_rate=1e30", "run.checkpoint_every_steps=1")
+    fit(tiny_config(encoder), data, out, should_stop=stop_after(15))
 
-    with pytest.raises(LossError, match="the loss term decoupled_softmax is nan at step"):
-        fit(config, data, out)
+    assert same(weights(out), weights(whole))
 
+
+def test_a_run_that_goes_on_with_another_format_says_so(
+    tmp_path: Path, data: DataFolder, encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "checkpoint"
+    with pytest.raises(StoppedError):
+        fit(tiny_config(encoder), data, out, should_stop=stop_after(1))
     state = torch.load(out / STATE, weights_only=True)
-    assert state["step"] >= 1
+    torch.save(state | {"machine": "cuda, float16"}, out / STATE)
+
+    fit(tiny_config(encoder), data, out)
+
+    assert "note: the run began on cuda, float16" in capsys.readouterr().err
 
 
 def test_a_damaged_state_is_named(tmp_path: Path, data: DataFolder, encoder: Path) -> None:
@@ -183,17 +198,8 @@ def test_a_damaged_state_is_named(tmp_path: Path, data: DataFolder, encoder: Pat
         fit(tiny_config(encoder), data, out)
 
 
-def test_a_batch_larger_than_the_data_is_one_batch(
-    tmp_path: Path, data: DataFolder, encoder: Path
-) -> None:
-    out = tmp_path / "checkpoint"
-    fit(tiny_config(encoder, "run.batch_size=5000", "run.epochs=1"), data, out)
-
-    assert json.loads((out / "checkpoint.json").read_text())["steps"] == 1
-
-
 def test_the_margin_is_an_option_that_shows_in_the_log(
-    tmp_path: Path, data: DataFolder, encoder: Path
+    tmp_path: Path, data: DataFolder, encoder: Path, whole: Path
 ) -> None:
     out = tmp_path / "checkpoint"
     fit(tiny_config(encoder, "objective.tcm.weight=1.0"), data, out)
@@ -201,22 +207,7 @@ def test_the_margin_is_an_option_that_shows_in_the_log(
     steps = [line["terms"] for line in read_log(out / "log.jsonl") if "terms" in line]
     assert "tcm" not in steps[0]
     assert "tcm" in steps[-1]
-
-
-def test_bfloat16_trains_as_well(tmp_path: Path, data: DataFolder, encoder: Path) -> None:
-    out = tmp_path / "checkpoint"
-    fit(tiny_config(encoder, "run.precision=bfloat16", "run.epochs=1"), data, out)
-
-    assert all(tensor.dtype is torch.float32 for tensor in weights(out).values())
-
-
-def test_without_a_training_query_there_is_no_run(
-    tmp_path: Path, data: DataFolder, encoder: Path
-) -> None:
-    rest = tuple(query for query in data.queries if query.split != "train")
-
-    with pytest.raises(DataError, match="no training query"):
-        fit(tiny_config(encoder), DataFolder(data.path, data.products, rest), tmp_path / "out")
+    assert not same(weights(out), weights(whole))
 
 
 @pytest.mark.parametrize(

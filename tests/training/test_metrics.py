@@ -47,6 +47,13 @@ def test_they_equal_a_slow_loop(data: st.DataObject, queries: int, products: int
         assert np.isnan(recall)
 
 
+def test_equal_scores_count_in_catalogue_order() -> None:
+    scores, positives = np.full((1, 3), 0.5), np.array([[True, False, False]])
+
+    assert precision_at(scores, positives, 1) == 1
+    assert recall_at(scores, positives[:, ::-1], 2) == 0
+
+
 @pytest.mark.parametrize("k", [0, 4])
 def test_a_k_outside_the_catalogue_is_refused(k: int) -> None:
     with pytest.raises(ValueError, match="1 to the number of products"):

@@ -31,6 +31,14 @@ def test_a_line_torn_by_a_crash_is_left_out(tmp_path: Path) -> None:
     assert read_log(tmp_path / "none.jsonl") == []
 
 
+def test_a_loss_that_is_zero_throughout_is_drawn_without_a_warning(tmp_path: Path) -> None:
+    RunLog(tmp_path / "log.jsonl", from_step=0).write(1, terms={"decoupled_softmax": 0.0})
+
+    draw_curves(tmp_path / "log.jsonl", tmp_path / "curves.png")
+
+    assert (tmp_path / "curves.png").exists()
+
+
 @pytest.mark.parametrize("validated", [True, False])
 def test_curves_are_drawn_with_and_without_validation(tmp_path: Path, validated: bool) -> None:
     log = RunLog(tmp_path / "log.jsonl", from_step=0)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, cast
 
-from service.contract.errors import ConfigError, DataError
+from service.contract.errors import ConfigError, DataError, UsageError
 from training.data.tables import Table
 
 FileKind = Literal["products", "matches", "queries"]
@@ -56,7 +56,7 @@ class ColumnMap:
         ('offer',)
 
         Raises:
-            ConfigError: if one is not of the form TARGET=SOURCE, or two make the same column.
+            UsageError: if one is not of the form TARGET=SOURCE, or two make the same column.
         """
         rules = tuple(map(_parse_rule, written))
         for place, rule in enumerate(rules):
@@ -66,7 +66,7 @@ class ColumnMap:
                         f"--map {earlier.written} and --map {rule.written} make the same column; "
                         "keep one of them, or say products:, matches: or queries: before TARGET"
                     )
-                    raise ConfigError(message)
+                    raise UsageError(message)
         return cls(rules)
 
     def apply(self, table: Table, kind: FileKind) -> Table:
@@ -115,10 +115,10 @@ def _parse_rule(written: str) -> ColumnRule:
     sources = tuple(source.strip() for source in right.split(","))
     if not rest.strip() or not all(sources):
         message = f"--map {written!r} is of another form; write {USAGE}"
-        raise ConfigError(message)
+        raise UsageError(message)
     if colon and prefix.strip() not in KNOWN_COLUMNS:
         message = f"--map {written!r} names the unknown kind of file {prefix!r}; write {USAGE}"
-        raise ConfigError(message)
+        raise UsageError(message)
     kind = cast("FileKind", prefix.strip()) if colon else None
     return ColumnRule(written, kind, rest.strip(), sources)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from service.contract.errors import ConfigError
+from service.contract.errors import UsageError
 from service.contract.text import normalise
 from training.data.folders import check_splits, find_data_file
 from training.data.matches import LabelledQuery, check_positives_exist, read_matches
@@ -19,12 +19,13 @@ def read_folder(order: Order) -> Delivery:
     """Read ``products.*`` and ``matches.*`` of a folder; splits that are there are kept.
 
     Raises:
-        ConfigError: if no folder is named, or a mapping applied to neither file.
+        UsageError: if no folder is named.
+        ConfigError: if a mapping applied to neither file.
         DataError: if a file is missing or wrong; it names file, row and column.
     """
     if order.source is None:
         message = "--from folder needs --source PATH, a folder with products.* and matches.*"
-        raise ConfigError(message)
+        raise UsageError(message)
     products = read_products(find_data_file(order.source, "products"), order.column_map)
     path = find_data_file(order.source, "matches")
     queries = read_matches(path, order.column_map)

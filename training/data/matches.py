@@ -174,7 +174,8 @@ class _Rows:
                     f"{self.table.row_numbers[first]} as well; name each pair once"
                 )
                 raise self.table.error(index, "product_id", problem)
-        if "" in first_index:
+        named = any(i for i, at in first_index.items() if self.grades[at] == RELEVANT)
+        if "" in first_index and named:
             problem = (
                 f"is empty, which says that query {query_id!r} has no product, while another row "
                 "of the query names one; remove either"

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from service.contract.errors import ConfigError
+from service.contract.errors import ConfigError, UsageError
 from training.console import say
 from training.data.column_map import USAGE, ColumnMap
 from training.data.folder_source import read_folder
@@ -64,8 +64,8 @@ def prepare(  # noqa: PLR0913  # one argument for each option of the command
         column_map: renames and joins columns of the source.
 
     Raises:
-        ConfigError: if an option is unknown, or means nothing for this kind; if ``out`` holds
-            something.
+        UsageError: if an option is unknown, missing, or means nothing for this kind.
+        ConfigError: if ``out`` holds something.
         DataError: if the source is missing or wrong; it names file, row and column.
     """
     column_map = column_map or ColumnMap()
@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _check_options(kind: str, order: Order) -> None:
     if kind not in SOURCES:
         message = f"there is no kind of source {kind!r}, only {', '.join(sorted(SOURCES))}"
-        raise ConfigError(message)
+        raise UsageError(message)
     given = {
         "source": order.source is not None,
         "categories": bool(order.categories),
@@ -149,7 +149,7 @@ def _check_options(kind: str, order: Order) -> None:
         if is_given and option not in OPTIONS_OF[kind]:
             flag = "--map" if option == "column_map" else f"--{option}"
             message = f"{flag} means nothing for --from {kind}; leave it out"
-            raise ConfigError(message)
+            raise UsageError(message)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.contract.errors import ConfigError, DataError
+from service.contract.errors import ConfigError, DataError, UsageError
 from service.contract.text import MAX_TEXT_CHARACTERS, normalise
 from training.data.matches import RELEVANT, LabelledQuery
 from training.data.products import Product, Products
@@ -40,11 +40,12 @@ def read_pricerunner(order: Order) -> Delivery:
 
     Raises:
         ConfigError: if a category is not there.
+        UsageError: if no file is named.
         DataError: if there is no such file; it names file, row and column.
     """
     if order.source is None:
         message = "--from pricerunner needs --source PATH, the CSV file or its folder"
-        raise ConfigError(message)
+        raise UsageError(message)
     path = _find_csv(order.source)
     offers = _chosen(_read_offers(path), order.categories)
     offers_of: dict[str, list[_Offer]] = {}

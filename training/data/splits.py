@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
-from service.contract.errors import ConfigError, DataError
+from service.contract.errors import DataError, UsageError
 from service.contract.text import normalise
 from training.data.matches import SPLITS, LabelledQuery
 
@@ -65,11 +65,11 @@ def deal(
         shares: how many texts each split gets.
 
     Raises:
-        ConfigError: if ``unseen_share`` is out of its range.
+        UsageError: if ``unseen_share`` is out of its range.
     """
     if not 0 <= unseen_share < 1:
         message = f"the share of unseen products is {unseen_share}; name one from 0 to below 1"
-        raise ConfigError(message)
+        raise UsageError(message)
     shares = shares or SplitShares()
     dealt: list[LabelledQuery] = []
     for key, same_text in _by_text(queries).items():

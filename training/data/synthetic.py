@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from service.contract.errors import ConfigError
+from service.contract.errors import UsageError
 from training.data.chance import Chance
 from training.data.matches import RELEVANT, LabelledQuery
 from training.data.products import Products
@@ -51,7 +51,7 @@ def make_synthetic(order: Order) -> Delivery:
     """Make up products and offers; the same seed and size give the same bytes anywhere.
 
     Raises:
-        ConfigError: if fewer than one product is asked for.
+        UsageError: if fewer than one product is asked for.
     """
     market = make_market(order.products, seed=order.seed)
     products = Products(tuple(one.product for one in market.catalogue), attribute_names())
@@ -63,12 +63,12 @@ def make_market(products: int | None, *, seed: int, noise: Noise | None = None) 
     """Return a catalogue of so many products with offers of them and of some of their siblings.
 
     Raises:
-        ConfigError: if fewer than one product is asked for.
+        UsageError: if fewer than one product is asked for.
     """
     number = PRODUCTS if products is None else products
     if number < 1:
         message = f"--products {number} makes no catalogue; name a number of at least 1"
-        raise ConfigError(message)
+        raise UsageError(message)
     listed, unlisted = _stock(number, seed=seed)
     family: dict[int, list[Invented]] = {}
     for one in [*listed, *unlisted]:

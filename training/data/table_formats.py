@@ -64,7 +64,9 @@ def parse_delimited(data: bytes, *, delimiter: str) -> Content:
 
 
 def parse_json_lines(data: bytes) -> Content:
-    """Return the columns of a JSON Lines file: one object a line, texts, numbers and nulls.
+    """Return the columns of a JSON Lines file: one object a line of plain values.
+
+    A plain value is a text, a number, true, false or null.
 
     Raises:
         RowError: if a line is no such object.
@@ -80,7 +82,7 @@ def parse_json_lines(data: bytes) -> Content:
 
 
 def parse_parquet(data: bytes) -> Content:
-    """Return the columns of a Parquet file: texts, numbers and nulls.
+    """Return the columns of a Parquet file: texts, numbers, booleans, dates, times and nulls.
 
     Raises:
         RowError: if it is no whole Parquet file, or a column is of another type.
@@ -147,11 +149,16 @@ def _json_object(line: str, *, row: int) -> dict[str, str | None]:
     if not isinstance(found, dict):
         message = f"holds a JSON {type(found).__name__}; write one object a line"
         raise RowError(message, row=row)
-    for name, value in found.items():
-        if value is not None and not isinstance(value, str):
-            message = f"is a JSON {type(value).__name__}; write a text, a number or null"
-            raise RowError(message, row=row, column=name)
-    return found
+    return {name: _json_entry(value, row=row, column=name) for name, value in found.items()}
+
+
+def _json_entry(value: object, *, row: int, column: str) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None or isinstance(value, str):
+        return value
+    message = f"is a JSON {type(value).__name__}; write a text, a number, true, false or null"
+    raise RowError(message, row=row, column=column)
 
 
 class _RepeatedNameError(ValueError):
@@ -171,9 +178,17 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(message)
 
 
-# A number stays as it is written: the id 12 is "12", not "12.0".
+def _json_float(written: str) -> str:
+    """Return a number as it is written; a whole one as in Parquet: the id 12.0 is ``12``."""
+    whole, _, fraction = written.partition(".")
+    return written if fraction.strip("0") or whole == "-0" else whole
+
+
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_float=str, parse_int=str, parse_constant=_refuse_constant
+    object_pairs_hook=_unique,
+    parse_float=_json_float,
+    parse_int=str,
+    parse_constant=_refuse_constant,
 )
 
 
@@ -181,15 +196,25 @@ def _parquet_entries(column: pa.ChunkedArray, name: str) -> list[str]:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not any(is_kind(column.type) for is_kind in _PARQUET_TYPES):
-        message = f"is of type {column.type}; write texts or numbers"
+        message = f"is of type {column.type}; write texts, numbers, booleans or dates"
         raise RowError(message, column=name)
-    blanks = (None, "nan") if pa.types.is_floating(column.type) else (None,)
+    if pa.types.is_floating(column.type):
+        return _float_entries(column)
     try:
         entries = column.cast(pa.large_string()).to_pylist()
     except (UnicodeDecodeError, pa.ArrowInvalid) as error:
         message = f"holds a text that is not UTF-8 ({_one_line(error)}); write it as UTF-8"
         raise RowError(message, column=name) from error
-    return ["" if entry in blanks else entry for entry in entries]
+    return ["" if entry is None else entry for entry in entries]
+
+
+def _float_entries(column: pa.ChunkedArray) -> list[str]:
+    """Return numbers as text; whole ones as such: pandas keeps ids beside gaps as floats."""
+    texts = column.cast(pa.large_string()).to_pylist()
+    return [
+        "" if text is None or text == "nan" else str(int(value)) if value.is_integer() else text
+        for value, text in zip(column.to_pylist(), texts, strict=True)
+    ]
 
 
 _PARQUET_TYPES: tuple[Callable[[pa.DataType], bool], ...] = (
@@ -200,6 +225,10 @@ _PARQUET_TYPES: tuple[Callable[[pa.DataType], bool], ...] = (
     pa.types.is_floating,
     pa.types.is_decimal,
     pa.types.is_null,
+    pa.types.is_boolean,
+    pa.types.is_date,
+    pa.types.is_time,
+    pa.types.is_timestamp,
 )
 
 

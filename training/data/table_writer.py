@@ -1,4 +1,4 @@
-"""Writes tables of text that `tables.read_table` reads back, whole or not at all."""
+"""Writes tables that `tables.read_table` reads back as text, whole or not at all."""
 
 import gzip
 import json
@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from service.contract.errors import DataError
 from training.data.tables import suffix_of
 
-Rows = Sequence[Sequence[str]]
+Entry = str | int | float | None
+Rows = Sequence[Sequence[Entry]]
 
 
 def write_table(path: Path, names: Sequence[str], rows: Rows) -> None:
@@ -23,7 +24,8 @@ def write_table(path: Path, names: Sequence[str], rows: Rows) -> None:
     Args:
         path: where the file appears in one step; a file that is there is replaced.
         names: names of the columns.
-        rows: the entries of each row, in the order of ``names``.
+        rows: the entries of each row, in the order of ``names``; numbers stay numbers and None
+            a null in JSON Lines and Parquet, where a column is all texts or all numbers.
 
     Raises:
         DataError: if the suffix is unknown or the file cannot be written.
@@ -73,7 +75,8 @@ def delimited(names: Sequence[str], rows: Rows, *, delimiter: str) -> bytes:
     # `csv.writer` of Python 3.11 leaves a lone carriage return unquoted, which parts the row.
     needs_quotes = re.compile(rf'[{delimiter}"\r\n]')
 
-    def entry(text: str) -> str:
+    def entry(value: Entry) -> str:
+        text = "" if value is None else str(value)
         doubled = text.replace('"', '""')
         return f'"{doubled}"' if needs_quotes.search(text) else text
 
@@ -88,10 +91,15 @@ def _json_lines(names: Sequence[str], rows: Rows) -> bytes:
 
 def _parquet(names: Sequence[str], rows: Rows) -> bytes:
     columns = zip(*rows, strict=True) if rows else [() for _ in names]
-    arrays = [pa.array(list(column), pa.string()) for column in columns]
+    arrays = [_parquet_column(column) for column in columns]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(arrays, names=list(names)), sink)
     return sink.getvalue().to_pybytes()
+
+
+def _parquet_column(entries: Sequence[Entry]) -> pa.Array:
+    column = pa.array(list(entries))
+    return column.cast(pa.string()) if pa.types.is_null(column.type) else column
 
 
 _FORMATTERS: Mapping[str, Callable[[Sequence[str], Rows], bytes]] = {

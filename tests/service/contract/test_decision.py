@@ -85,7 +85,7 @@ def test_a_higher_similarity_never_loses_an_acceptance(
         (0.9, 0.8, True, Reason.AMBIGUOUS_PRODUCT),
         (0.8, 0.8, True, Reason.AMBIGUOUS_PRODUCT),
         (0.7, 0.8, True, Reason.AMBIGUOUS_PRODUCT),
-        (0.9, None, True, Reason.NO_THRESHOLD),
+        (0.9, None, True, Reason.AMBIGUOUS_PRODUCT),
     ],
 )
 def test_a_best_product_gets_this_reason(

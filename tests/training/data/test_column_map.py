@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from service.contract.errors import ConfigError, DataError
+from service.contract.errors import ConfigError, DataError, UsageError
 from training.data.column_map import ColumnMap
 from training.data.tables import Table
 
@@ -127,12 +127,12 @@ def test_a_gap_follows_its_column() -> None:
     "written", ["title", "title=", "=name", "title=a,,b", " =a", "products:=a"]
 )
 def test_another_form_is_refused_with_the_right_one(written: str) -> None:
-    with pytest.raises(ConfigError, match=r"is of another form; write TARGET=SOURCE"):
+    with pytest.raises(UsageError, match=r"is of another form; write TARGET=SOURCE"):
         ColumnMap.parse([written])
 
 
 def test_an_unknown_kind_of_file_is_refused() -> None:
-    with pytest.raises(ConfigError, match="names the unknown kind of file 'shops'"):
+    with pytest.raises(UsageError, match="names the unknown kind of file 'shops'"):
         ColumnMap.parse(["shops:title=name"])
 
 
@@ -140,7 +140,7 @@ def test_an_unknown_kind_of_file_is_refused() -> None:
     ("first", "second"), [("title=a", "title=b"), ("text=a", "matches:text=b")]
 )
 def test_one_column_cannot_be_made_twice(first: str, second: str) -> None:
-    with pytest.raises(ConfigError, match="make the same column"):
+    with pytest.raises(UsageError, match="make the same column"):
         ColumnMap.parse([first, second])
 
 

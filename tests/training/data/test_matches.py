@@ -37,6 +37,21 @@ def test_rows_of_one_query_are_one_query(tmp_path: Path) -> None:
     ]
 
 
+def test_a_query_without_a_product_may_list_what_is_wrong_for_it(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "matches.csv",
+        "query_id,text,product_id,grade",
+        "q-1,sony xm9,,",
+        "q-1,sony xm9,p-9,0",
+        "q-1,sony xm9,p-2,1",
+    )
+
+    [query] = read_matches(path)
+
+    assert not query.has_product
+    assert query.grades == {"p-9": 0, "p-2": 1}
+
+
 def test_without_a_grade_every_listed_product_is_right(tmp_path: Path) -> None:
     path = write(tmp_path / "matches.csv", "query_id,text,product_id", "q-1,sony,p-1", "q-2,,")
 

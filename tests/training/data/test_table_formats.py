@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -97,7 +98,6 @@ def test_blank_lines_of_a_json_file_count_as_lines_but_not_as_rows() -> None:
         (b'{"id": 1', ", row 2", "is not JSON"),
         (b"[1]", ", row 2", "holds a JSON list"),
         (b"3", ", row 2", "holds a JSON str"),
-        (b'{"id": true}', ", row 2, column 'id'", "is a JSON bool"),
         (b'{"id": [1]}', ", row 2, column 'id'", "is a JSON list"),
         (b'{"id": {"a": 1}}', ", row 2, column 'id'", "is a JSON dict"),
         (b'{"id": NaN}', ", row 2", "NaN is no number"),
@@ -143,11 +143,46 @@ def test_parquet_columns_of_texts_and_numbers_become_text() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "column", [pa.array([True]), pa.array([[1]]), pa.array([b"a"]), pa.array([{"a": 1}])]
-)
+def test_a_whole_number_is_the_same_id_in_every_kind_of_file() -> None:
+    barcode = 5_901_234_123_457
+    sparse = parse_parquet(parquet(id=pa.array([float(barcode), None])))
+    narrow = parse_parquet(parquet(id=pa.array([12, 16_777_216], pa.float32())))
+
+    assert sparse.columns == {"id": [str(barcode), ""]}
+    assert narrow.columns == {"id": ["12", "16777216"]}
+    assert parse_json_lines(b'{"id": 5901234123457.0}').columns == {"id": [str(barcode)]}
+    assert parse_json_lines(b'{"id": 5901234123457}').columns == {"id": [str(barcode)]}
+
+
+@pytest.mark.parametrize("written", ["12.50", "0.1", "1.0e3", "1e5", "-0.0", '"007.0"'])
+def test_a_number_that_is_not_plainly_whole_stays_as_it_is_written(written: str) -> None:
+    assert parse_json_lines(b'{"id": %s}' % written.encode()).columns == {
+        "id": [written.strip('"')]
+    }
+
+
+def test_booleans_and_dates_are_attributes_like_others() -> None:
+    data = parquet(
+        in_stock=pa.array([True, None]),
+        since=pa.array([date(2026, 1, 2), None]),
+        seen=pa.array([datetime(2026, 1, 2, 3, 4, 5), None], pa.timestamp("ms")),
+    )
+
+    assert parse_parquet(data).columns == {
+        "in_stock": ["true", ""],
+        "since": ["2026-01-02", ""],
+        "seen": ["2026-01-02 03:04:05.000", ""],
+    }
+    assert parse_json_lines(b'{"a": true, "b": false, "c": null}').columns == {
+        "a": ["true"],
+        "b": ["false"],
+        "c": [""],
+    }
+
+
+@pytest.mark.parametrize("column", [pa.array([[1]]), pa.array([b"a"]), pa.array([{"a": 1}])])
 def test_a_parquet_column_of_another_type_is_refused_by_name(column: pa.Array) -> None:
-    with pytest.raises(RowError, match="write texts or numbers") as caught:
+    with pytest.raises(RowError, match="write texts, numbers, booleans or dates") as caught:
         parse_parquet(parquet(title=column))
 
     assert caught.value.where() == ", column 'title'"

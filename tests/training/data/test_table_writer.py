@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,6 +42,40 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path, name: str) -> None:
         write_table(tmp_path / folder / name, ["id"], [["1"]])
 
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+ROWS = [["1", 1, 0.25], ["2", None, None]]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.csv", "id,rank,similarity\n1,1,0.25\n2,,\n"),
+        (
+            "a.jsonl",
+            '{"id": "1", "rank": 1, "similarity": 0.25}\n'
+            '{"id": "2", "rank": null, "similarity": null}\n',
+        ),
+    ],
+)
+def test_numbers_stay_numbers_where_the_kind_of_file_has_them(
+    tmp_path: Path, name: str, expected: str
+) -> None:
+    write_table(tmp_path / name, ["id", "rank", "similarity"], ROWS)
+
+    assert (tmp_path / name).read_text("utf-8") == expected
+
+
+def test_numbers_in_parquet_stay_numbers_and_a_column_of_nothing_is_text(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.parquet", ["id", "rank", "similarity"], ROWS)
+    write_table(tmp_path / "b.parquet", ["id"], [])
+
+    assert pq.read_table(tmp_path / "a.parquet").to_pydict() == {
+        "id": ["1", "2"],
+        "rank": [1, None],
+        "similarity": [0.25, None],
+    }
+    assert pq.read_table(tmp_path / "b.parquet").schema.field("id").type == "string"
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:

@@ -1,0 +1,177 @@
+"""What each step and epoch of a run does, and how a run that goes wrong ends."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from service.contract.errors import CheckpointError, DataError
+from tests.tiny_data import read_data, tiny_config
+from tests.tiny_encoder import write_tiny_encoder
+from training import loop
+from training.batches import Batch, TrainingSet, assemble
+from training.checkpoint import STATE, load_checkpoint
+from training.clustering import shuffled
+from training.data.folders import DataFolder
+from training.data.products import Products
+from training.encoder import load_encoder
+from training.loop import LossError, fit
+from training.run import Run, set_up
+from training.run_log import read_log
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
+    return read_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory, data: DataFolder) -> Path:
+    texts = data.products.texts(("title",)) + [query.text for query in data.queries]
+    return write_tiny_encoder(tmp_path_factory.mktemp("encoder"), texts)
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(checkpoint).encoder.model.state_dict()
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_do(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    out = tmp_path / "checkpoint"
+    config = tiny_config(encoder, "optimiser.learning_rate=1e30", "run.checkpoint_every_steps=1")
+
+    with pytest.raises(LossError, match=r"decoupled_softmax is nan at step .* another folder"):
+        fit(config, data, out)
+
+    state = torch.load(out / STATE, weights_only=True)
+    assert state["step"] >= 1
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_it_spoils_the_weights(
+    tmp_path: Path, data: DataFolder, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = loop._loss_terms  # pyright: ignore[reportPrivateUsage]
+    runs: list[Run] = []
+
+    def with_a_root_at_zero(run: Run, batch: Batch) -> dict[str, torch.Tensor]:
+        runs.append(run)
+        nothing = (next(run.encoder.model.parameters()) * 0).sum()
+        return real(run, batch) | {"root": nothing.sqrt()}
+
+    monkeypatch.setattr(loop, "_loss_terms", with_a_root_at_zero)
+
+    with pytest.raises(LossError, match="the norm of the gradient is nan at step 1;"):
+        fit(tiny_config(encoder), data, tmp_path / "checkpoint")
+    assert all(p.isfinite().all() for p in runs[0].encoder.model.parameters())
+
+
+def test_weights_beyond_numbers_at_the_end_of_an_epoch_are_an_error_not_figures(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    config = tiny_config(encoder, "optimiser.learning_rate=1e25", "run.batch_size=500")
+
+    with pytest.raises(CheckpointError, match=r"validating: .* not numbers"):
+        fit(config, data, tmp_path / "checkpoint")
+
+
+def test_gradients_are_clipped(tmp_path: Path, data: DataFolder, encoder: Path) -> None:
+    """Clipped to far below Adam's epsilon they move nothing."""
+    out = tmp_path / "checkpoint"
+    still = ("optimiser.max_gradient_norm=1e-15", "optimiser.weight_decay=0", "run.epochs=1")
+    fit(tiny_config(encoder, *still), data, out)
+
+    before = load_encoder(str(encoder), max_tokens=24).model.state_dict()
+    assert all(torch.allclose(w, before[name], atol=1e-6) for name, w in weights(out).items())
+
+
+def test_every_step_uses_the_rate_that_the_log_shows(
+    tmp_path: Path, data: DataFolder, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "learning_rate", lambda *_: 0.0)
+    out = tmp_path / "checkpoint"
+    fit(tiny_config(encoder, "run.epochs=1"), data, out)
+
+    assert same(weights(out), load_encoder(str(encoder), max_tokens=24).model.state_dict())
+
+
+def test_every_epoch_asks_every_query_once(
+    tmp_path: Path, data: DataFolder, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+
+    def noted(training: TrainingSet, batch: np.ndarray, **at: int) -> Batch:
+        rows.extend(batch.tolist())
+        return assemble(training, batch, **at)
+
+    monkeypatch.setattr(loop, "assemble", noted)
+    fit(tiny_config(encoder), data, tmp_path / "checkpoint")
+
+    epochs = [rows[start : start + 72] for start in range(0, len(rows), 72)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(72))] * 3
+    dealt = [shuffled(72, seed=0, epoch=epoch).tolist() for epoch in range(3)]
+    assert epochs[0] == dealt[0]
+    assert epochs[2] != dealt[2]  # neighbours side by side
+
+
+@pytest.mark.parametrize(("every", "epochs"), [(0, []), (2, [2, 3]), (3, [3])])
+def test_validation_comes_every_so_often_and_at_the_end(
+    tmp_path: Path, data: DataFolder, encoder: Path, every: int, epochs: list[int]
+) -> None:
+    out = tmp_path / "checkpoint"
+    fit(tiny_config(encoder, f"run.validate_every_epochs={every}"), data, out)
+
+    assert [x["epoch"] for x in read_log(out / "log.jsonl") if "validation" in x] == epochs
+
+
+def test_one_query_of_one_product_is_trained_without_a_complaint(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    """There is no negative at all, so the loss is zero throughout."""
+    query = data.split("train")[0]
+    [product] = [p for p in data.products.items if p.product_id in query.positives]
+    lone = DataFolder(data.path, Products((product,), data.products.attribute_names), (query,))
+
+    fit(tiny_config(encoder), lone, tmp_path / "checkpoint")
+
+    assert json.loads((tmp_path / "checkpoint" / "checkpoint.json").read_text())["steps"] == 3
+
+
+def test_a_batch_larger_than_the_data_is_one_batch(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    out = tmp_path / "checkpoint"
+    fit(tiny_config(encoder, "run.batch_size=5000", "run.epochs=1"), data, out)
+
+    assert json.loads((out / "checkpoint.json").read_text())["steps"] == 1
+
+
+def test_bfloat16_trains_as_well(tmp_path: Path, data: DataFolder, encoder: Path) -> None:
+    out = tmp_path / "checkpoint"
+    fit(tiny_config(encoder, "run.precision=bfloat16", "run.epochs=1"), data, out)
+
+    assert all(tensor.dtype is torch.float32 for tensor in weights(out).values())
+
+
+def test_without_a_training_query_there_is_no_run(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    rest = tuple(query for query in data.queries if query.split != "train")
+
+    with pytest.raises(DataError, match="no training query"):
+        fit(tiny_config(encoder), DataFolder(data.path, data.products, rest), tmp_path / "out")
+
+
+def test_biases_and_norms_do_not_decay(data: DataFolder, encoder: Path) -> None:
+    run = set_up(tiny_config(encoder, "optimiser.weight_decay=0.25"), data)
+
+    matrices, rest = run.optimiser.param_groups
+    assert (matrices["weight_decay"], rest["weight_decay"]) == (0.25, 0.0)
+    assert all(p.ndim == 2 for p in matrices["params"])
+    assert {p.ndim for p in rest["params"]} == {1}
