@@ -1,6 +1,5 @@
 """Seals a bundle: digests, manifest, everything on disk, then one rename makes it visible."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Generator
@@ -11,6 +10,7 @@ from service.contract import bundle as bundles
 from service.contract.bundle import Bundle, digest_file
 from service.contract.errors import BundleError
 from service.contract.manifest import FileDigest, Manifest
+from training.durable import flush_to_disk
 
 
 @contextmanager
@@ -54,14 +54,14 @@ def seal(
     folder.chmod(0o755)  # mkdtemp made it private; a service may run as another user
     for path in folder.iterdir():
         path.chmod(0o644)
-        _flush(path)
-    _flush(folder)
+        flush_to_disk(path)
+    flush_to_disk(folder)
     try:
         folder.replace(out)  # an empty folder at `out` is replaced as well
     except OSError as error:
         message = f"the bundle cannot be moved to {out} ({error.strerror}); name another folder"
         raise BundleError(message) from error
-    _flush(out.parent)
+    flush_to_disk(out.parent)
     return Bundle(folder=out, manifest=manifest)
 
 
@@ -73,11 +73,3 @@ def _check_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         message = f"{out} already exists; a bundle is never edited, name another folder"
         raise BundleError(message)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

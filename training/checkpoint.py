@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from training.console import first_line
 from training.data.folders import DataFolder
 from training.data.splits import text_key
 from training.data.table_writer import write_bytes
+from training.durable import flush_to_disk
 from training.encoder import LoadedEncoder, load_encoder
 
 CONFIG = "config.toml"
@@ -114,7 +114,7 @@ def save_state(folder: Path, state: dict[str, Any], config: Config, *, data_dige
     digests = {"config_sha256": config.digest(), "data_sha256": data_digest}
     try:
         torch.save(state | digests, draft)
-        _flush(draft)
+        flush_to_disk(draft)
         draft.replace(folder / STATE)
     except (OSError, RuntimeError) as error:  # torch says RuntimeError of a full disk
         message = (
@@ -212,7 +212,7 @@ def _write_encoder(folder: Path, encoder: LoadedEncoder) -> None:
         encoder.model.transformer.save_pretrained(folder)  # pyright: ignore[reportCallIssue]  # AutoModel has it
         encoder.tokenizer.save(str(folder / "tokenizer.json"))
         for path in folder.iterdir():
-            _flush(path)
+            flush_to_disk(path)
     except Exception as error:  # safetensors and tokenizers raise kinds of their own
         message = (
             f"{folder} cannot be written ({first_line(error)}); make room, then run the same "
@@ -257,11 +257,3 @@ def _read_lines(path: Path) -> list[str]:
         message = f"{path.name} ends in the middle of a line"
         raise ValueError(message)
     return lines
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
