@@ -68,7 +68,7 @@ def test_queries_that_repeat_a_text_or_were_trained_on_are_noted(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    rows = ("q1,Canon EOS R6,p-4,train", "q2,canon  eos r6,p-4,test", "q3,nikon z6,p-99,test")
+    rows = ("q1,Canon EOS R6,p-4,train", "q2,canon  eos r6,p-4,test", "q3,pentax k9,p-99,test")
     matches = write(tmp_path / "matches.csv", "query_id,text,product_id,split", *rows)
 
     assert run(monkeypatch, "evaluate", "--bundle", tiny_bundle, "--matches", matches) == 0

@@ -20,7 +20,7 @@ from training.data.splits import (
     trained_products,
 )
 
-TEXTS = ("", " ", "sony xm4", "Sony  XM4", "bose 45", "canon r6", "CANON R6", "nikon z6", "lg c3")
+TEXTS = ("", " ", "sony xm4", "Sony  XM4", "bose 45", "canon r6", "CANON R6", "pentax k9", "lg c3")
 PRODUCTS = ("p-1", "p-2", "p-3", "p-4", "p-5")
 
 queries_of_few_texts = st.lists(
