@@ -1,6 +1,7 @@
 """What may stand where, and what may load what."""
 
 import ast
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -118,3 +119,19 @@ def test_a_test_of_one_file_stands_where_the_file_stands() -> None:
     folders = {path.parent.relative_to(TESTS) for path in mirrored}
 
     assert [folder for folder in folders if not (REPOSITORY / folder).is_dir()] == []
+
+
+def test_onnx_runtime_reports_to_nobody() -> None:
+    """With telemetry on, its import leaves a device id in the home folder or warns of a failure."""
+    environment = {"PATH": os.environ["PATH"], "HOME": "/proc/nobody", "XDG_CACHE_HOME": "/proc/no"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import service.encoder"],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stderr == ""
