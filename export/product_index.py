@@ -30,8 +30,8 @@ def write_index(
         BundleError: if the encoder fails on a product, or the file cannot be written.
     """
     tokens = encoder.tokenise(products.texts(product_text))
-    row_of = {text.ids: row for row, text in enumerate({t.ids: t for t in tokens}.values())}
     distinct = list({text.ids: text for text in tokens}.values())
+    row_of = {text.ids: row for row, text in enumerate(distinct)}
     vectors = np.empty((len(distinct), encoder.dim), dtype=np.float32)
     with progress(len(distinct), "embedding the catalogue", unit="products") as shown:
         for start in range(0, len(distinct), _BLOCK):

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import torch
+
 from tests.tiny_encoder import write_tiny_encoder
+from training.checkpoint import load_checkpoint
 from training.config import Config, load_config
 from training.data.folders import DataFolder, read_data_folder
 from training.data.table_writer import write_table
@@ -70,3 +73,13 @@ def write_checkpoint(folder: Path, *overrides: str) -> Path:
     encoder = write_tiny_encoder(folder / "encoder", texts)
     fit(tiny_config(encoder, *overrides), data, folder / "checkpoint")
     return folder / "checkpoint"
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a finished checkpoint."""
+    return load_checkpoint(checkpoint).encoder.model.state_dict()
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Return whether two sets of weights are equal bit for bit."""
+    return all(torch.equal(one[name], other[name]) for name in one)

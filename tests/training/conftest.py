@@ -1,11 +1,29 @@
-"""One thread for torch and FAISS: tiny models gain nothing from more, and lose to contention."""
+"""Fixtures of the training tests: one thread, tiny data and a tiny encoder, made once."""
+
+from pathlib import Path
 
 import faiss
 import pytest
 import torch
 
+from tests.tiny_data import read_data
+from tests.tiny_encoder import write_tiny_encoder
+from training.data.folders import DataFolder
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
+    """Tiny models gain nothing from more threads, and lose to contention."""
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
+    return read_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory, data: DataFolder) -> Path:
+    texts = data.products.texts(("title",)) + [query.text for query in data.queries]
+    return write_tiny_encoder(tmp_path_factory.mktemp("encoder"), texts)

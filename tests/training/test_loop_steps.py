@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from service.contract.errors import CheckpointError, DataError
-from tests.tiny_data import read_data, tiny_config
-from tests.tiny_encoder import write_tiny_encoder
+from tests.tiny_data import same, tiny_config, weights
 from training import loop
 from training.batches import Batch, TrainingSet, assemble
-from training.checkpoint import STATE, load_checkpoint
+from training.checkpoint import STATE
 from training.clustering import shuffled
 from training.data.folders import DataFolder
 from training.data.products import Products
@@ -20,25 +19,6 @@ from training.encoder import load_encoder
 from training.loop import LossError, fit
 from training.run import Run, set_up
 from training.run_log import read_log
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
-    return read_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory, data: DataFolder) -> Path:
-    texts = data.products.texts(("title",)) + [query.text for query in data.queries]
-    return write_tiny_encoder(tmp_path_factory.mktemp("encoder"), texts)
-
-
-def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    return load_checkpoint(checkpoint).encoder.model.state_dict()
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_do(
