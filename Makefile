@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit test-slow test-data test-service bench fix constraints clean
+.PHONY: help setup demo test check unit test-slow test-data test-service bench bench-memory fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,8 +62,12 @@ test-service: ## the service alone, without torch, on PYTHON (try python3.12): i
 	  tests/system/test_hostile_requests.py tests/system/test_service_process.py
 	rm -rf $(VENV)-service
 
-bench: setup ## benchmarks: ratios on the screen, figures in bench.json
+bench: setup ## benchmarks: ratios on the screen, figures in bench.json and training_step.json
 	$(BIN)/python -m tests.benchmarks.served_path --json bench.json
+	$(BIN)/python -m tests.benchmarks.training_step --json training_step.json
+
+bench-memory: setup ## peak memory of a step with a million products and queries; half an hour
+	$(BIN)/python -m tests.benchmarks.training_memory --json training_memory.json
 
 fix: setup ## format, and repair what a tool can repair
 	$(BIN)/ruff check --fix .
@@ -80,4 +84,4 @@ constraints: ## pin anew what a fresh environment gets; a deliberate act
 	rm -rf $(VENV)-fresh
 
 clean: ## remove the environment and what demo and tests left
-	rm -rf $(VENV) .demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json
+	rm -rf $(VENV) .demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json training_step.json training_memory.json

@@ -1,17 +1,17 @@
-"""Commands after training: build a bundle, evaluate it, answer a file of queries."""
+"""Commands after training: build a bundle, evaluate it, answer queries, compare two bundles."""
 
 import argparse
 import math
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from service.contract.errors import DataError
+from export.asked_queries import read_labelled_queries, warn_of_repeats, warn_of_strangers
+from service.contract.errors import UsageError
 from training.command import add_json, add_map, run_command, write_json
-from training.console import complain, say
+from training.console import say
 from training.data.column_map import ColumnMap
-from training.data.matches import SPLITS, LabelledQuery, read_matches, read_queries
-from training.data.splits import text_key
+from training.data.matches import SPLITS, LabelledQuery, Query, read_queries
+from training.data.tables import suffix_of
 
 
 def main() -> int:
@@ -25,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_build(commands.add_parser("build", help="checkpoint and catalogue to a sealed bundle"))
     _add_evaluate(commands.add_parser("evaluate", help="figures of the served path"))
     _add_recommend(commands.add_parser("recommend", help="the service's answers for a file"))
+    _add_compare(commands.add_parser("compare", help="what another bundle would answer otherwise"))
     _add_demo(commands.add_parser("demo", help="the whole job: train, export, serve, ask"))
     return parser
 
@@ -88,7 +89,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baselines",
         nargs="*",
-        choices=("tfidf", "untrained"),
+        choices=("tfidf", "bm25", "untrained"),
         default=["tfidf"],
         help="rows to set beside the bundle's, none if empty; default tfidf",
     )
@@ -112,6 +113,33 @@ def _add_recommend(parser: argparse.ArgumentParser) -> None:
     add_map(parser)
     add_json(parser)
     parser.set_defaults(run=_recommend)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        action="append",
+        default=[],
+        dest="bundles",
+        metavar="BUNDLE",
+        help="given twice: bundle A that answers now, then bundle B that would replace it",
+    )
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--queries", type=Path, metavar="FILE", help="columns query_id and text")
+    asked.add_argument(
+        "--matches",
+        type=Path,
+        metavar="FILE",
+        help="in place of --queries: labelled queries, which tell better from worse",
+    )
+    parser.add_argument("--split", choices=SPLITS, help="of --matches: only rows of this split")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="every changed query; its suffix says the kind"
+    )
+    add_map(parser)
+    add_json(parser)
+    parser.set_defaults(run=_compare)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -173,14 +201,14 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> No
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from export.evaluate import evaluate  # noqa: PLC0415  # slow to import
-    from export.labelled_data import warn_of_strangers  # noqa: PLC0415
     from export.plot import draw_evaluation, picture_kind  # noqa: PLC0415
     from service.recommender import open_recommender  # noqa: PLC0415
 
     if arguments.plot:
         picture_kind(arguments.plot)  # say now, not after the work, that it cannot be drawn
-    queries = _labelled_queries(arguments)
-    _warn_of_repeats(queries)
+    column_map = ColumnMap.parse(arguments.map)
+    queries = read_labelled_queries(arguments.matches, column_map, split=arguments.split)
+    warn_of_repeats(queries)
     recommender, manifest = open_recommender(arguments.bundle)
     warn_of_strangers(queries, recommender.catalogue.product_ids)
     evaluation = evaluate(recommender, manifest, queries, baselines=arguments.baselines)
@@ -191,34 +219,6 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.plot:
         draw_evaluation(evaluation, arguments.plot)
         say(f"plot written to {arguments.plot}")
-
-
-def _labelled_queries(arguments: argparse.Namespace) -> list[LabelledQuery]:
-    column_map = ColumnMap.parse(arguments.map)
-    queries = read_matches(arguments.matches, column_map)
-    column_map.check_all_applied()
-    if not arguments.split:
-        if trained := sum(query.split == "train" for query in queries):
-            complain(f"note: {trained} of {len(queries)} queries are training queries; see --split")
-        return queries
-    of_split = [query for query in queries if query.split == arguments.split]
-    if not of_split:
-        there = ", ".join(sorted({query.split for query in queries if query.split})) or "no splits"
-        message = (
-            f"{arguments.matches} holds no query with split {arguments.split}, only {there}; "
-            "name another split or leave --split out"
-        )
-        raise DataError(message)
-    return of_split
-
-
-def _warn_of_repeats(queries: Sequence[LabelledQuery]) -> None:
-    repeats = len(queries) - len({text_key(query.text) for query in queries})
-    if repeats:
-        complain(
-            f"note: {repeats} of {len(queries)} queries repeat the text of another; the lower "
-            "bound of the precision takes them all for independent"
-        )
 
 
 def _recommend(arguments: argparse.Namespace) -> None:
@@ -236,6 +236,45 @@ def _recommend(arguments: argparse.Namespace) -> None:
     write_json(
         arguments.json, {"queries": len(answers), "accepted": accepted, "coverage": coverage}
     )
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    queries = _queries_to_compare(arguments)
+    from export.changes import Side, compare  # noqa: PLC0415  # slow to import
+    from export.compare import changed_lines, report, side_figures, write_changed  # noqa: PLC0415
+    from service.recommender import open_recommender  # noqa: PLC0415
+
+    a, b = (Side(*open_recommender(folder)) for folder in arguments.bundles)
+    labelled = [query for query in queries if isinstance(query, LabelledQuery)]
+    for name, side in (("A", a), ("B", b)):
+        catalogue = f"the catalogue of bundle {name}"
+        warn_of_strangers(labelled, side.product_ids, catalogue=catalogue)
+    comparison = compare(a, b, queries)
+    if arguments.out:
+        write_changed(arguments.out, comparison, with_labels=bool(labelled))
+    for line in (*report(a, b, comparison), *changed_lines(comparison, arguments.out)):
+        say(line)
+    sides = {"bundle_a": side_figures(a), "bundle_b": side_figures(b)}
+    write_json(arguments.json, {**sides, **comparison.figures()})
+
+
+def _queries_to_compare(arguments: argparse.Namespace) -> list[Query] | list[LabelledQuery]:
+    """Say now, not after the work, what is wrong with the options; return the queries."""
+    if len(arguments.bundles) != 2:  # noqa: PLR2004
+        found = len(arguments.bundles)
+        message = f"two bundles are needed, --bundle names {found}; write --bundle A --bundle B"
+        raise UsageError(message)
+    if arguments.split and arguments.queries:
+        message = "--split means nothing for --queries; leave it out, or give --matches"
+        raise UsageError(message)
+    if arguments.out:
+        suffix_of(arguments.out)
+    column_map = ColumnMap.parse(arguments.map)
+    if arguments.matches:
+        return read_labelled_queries(arguments.matches, column_map, split=arguments.split)
+    queries = read_queries(arguments.queries, column_map)
+    column_map.check_all_applied()
+    return queries
 
 
 def _demo(arguments: argparse.Namespace) -> None:

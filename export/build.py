@@ -10,7 +10,7 @@ from export.golden_examples import TOLERANCE, golden_examples
 from export.onnx_encoder import write_onnx
 from export.operating_point import LabelledSets, calibrate
 from export.parity import check_parity
-from export.product_index import write_catalogue, write_index
+from export.product_index import ReadProducts, write_catalogue, write_index
 from service.catalogue import Catalogue
 from service.contract import bundle as bundles
 from service.contract import manifest as manifests
@@ -51,20 +51,12 @@ def build_bundle(
         BundleError: if ``out`` is taken, or the export does not match the encoder.
         ConfigError: if the products lack a column that the encoder was trained on.
     """
-    product_text = checkpoint.config.data.product_text
+    texts = products.texts(checkpoint.config.data.product_text)
     with new_bundle(out) as folder:
         say("exporting the encoder to ONNX")
-        encoder, parity_error = _export_encoder(
-            checkpoint, folder, _parity_texts(products.texts(product_text), sets)
-        )
-        write_catalogue(
-            folder / bundles.CATALOGUE,
-            products,
-            encoder,
-            product_text=product_text,
-            trained_products=checkpoint.trained_products,
-        )
-        write_index(folder / bundles.INDEX, encoder, products, product_text=product_text)
+        encoder, parity_error = _export_encoder(checkpoint, folder, _parity_texts(texts, sets))
+        catalogue = ReadProducts(products, texts, encoder.tokenise(texts))
+        record = _write_products(checkpoint, folder, encoder, catalogue)
         recommender = Recommender(
             encoder,
             ProductIndex.from_file(folder / bundles.INDEX),
@@ -79,11 +71,11 @@ def build_bundle(
         )
         point = calibration.operating_point
         final = recommender.with_threshold(point.threshold if point else None)
-        texts = [query.text for query in sets.validation + sets.calibration]
-        write_golden(folder / bundles.GOLDEN, golden_examples(final, texts))
+        asked = [query.text for query in sets.validation + sets.calibration]
+        write_golden(folder / bundles.GOLDEN, golden_examples(final, asked))
 
         def manifest(files: dict[str, manifests.FileDigest]) -> manifests.Manifest:
-            return _manifest(checkpoint, products, encoder, calibration, parity_error, files)
+            return _manifest(checkpoint, record, encoder, calibration, parity_error, files)
 
         return seal(folder, out, manifest)
 
@@ -99,6 +91,28 @@ def _export_encoder(
     return encoder, check_parity(checkpoint.encoder, encoder, texts)
 
 
+def _write_products(
+    checkpoint: Checkpoint, folder: Path, encoder: Encoder, catalogue: ReadProducts
+) -> manifests.CatalogueRecord:
+    """Write product table and index; return what the manifest says of them."""
+    path = folder / bundles.CATALOGUE
+    write_catalogue(path, catalogue, trained_products=checkpoint.trained_products)
+    vectors = checkpoint.product_vectors
+    trained = write_index(folder / bundles.INDEX, encoder, catalogue, vectors)
+    if vectors is not None:
+        say(
+            f"{trained} of {len(catalogue.products)} products are served by the vector that "
+            "training gave them, the others by their text"
+        )
+    return manifests.CatalogueRecord(
+        products=len(catalogue.products),
+        product_text=checkpoint.config.data.product_text,
+        attributes=catalogue.products.attribute_names,
+        index="Flat",
+        trained_vectors=trained,
+    )
+
+
 def _parity_texts(product_texts: Sequence[str], sets: LabelledSets) -> list[str]:
     queries = [query.text for query in sets.validation + sets.calibration]
     return [*product_texts[: _PARITY_TEXTS // 2], *queries[: _PARITY_TEXTS // 2]]
@@ -106,7 +120,7 @@ def _parity_texts(product_texts: Sequence[str], sets: LabelledSets) -> list[str]
 
 def _manifest(
     checkpoint: Checkpoint,
-    products: Products,
+    catalogue: manifests.CatalogueRecord,
     encoder: Encoder,
     calibration: manifests.Calibration,
     parity_error: float,
@@ -125,12 +139,7 @@ def _manifest(
             precision="fp32",
             parity_max_error=parity_error,
         ),
-        catalogue=manifests.CatalogueRecord(
-            products=len(products),
-            product_text=checkpoint.config.data.product_text,
-            attributes=products.attribute_names,
-            index="Flat",
-        ),
+        catalogue=catalogue,
         training=manifests.TrainingRecord(
             config_sha256=record.config_sha256,
             data_sha256=record.data_sha256,

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.asked_queries import warn_of_strangers
 from export.operating_point import LabelledSets, labelled_sets
 from service.contract.errors import DataError
 from training.checkpoint import Checkpoint
@@ -52,17 +53,6 @@ def read_labelled_data(
         f"{len(sets.calibration)} calibration queries, one row per text"
     )
     return products, sets
-
-
-def warn_of_strangers(queries: Sequence[LabelledQuery], product_ids: Sequence[str]) -> None:
-    """Say how many queries name a product that the catalogue does not have."""
-    known = set(product_ids)
-    strangers = sum(not known.issuperset(query.positives) for query in queries)
-    if strangers:
-        complain(
-            f"note: {strangers} of {len(queries)} queries name a product that is not in the "
-            "catalogue; such a product cannot be found and counts as missed"
-        )
 
 
 def _read_split(path: Path, split: str, column_map: ColumnMap) -> list[LabelledQuery]:

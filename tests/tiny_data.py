@@ -61,6 +61,10 @@ def tiny_config(encoder: Path, *overrides: str) -> Config:
             "run.precision=float32",
             "batches.neighbours=4",
             "optimiser.learning_rate=3e-3",
+            "objective.tcm.weight=0",
+            "objective.tcm.without_gap=stop",
+            "objective.query_label.weight=0",
+            "objective.query_batch.weight=0",
             *overrides,
         ]
     )

@@ -1,5 +1,6 @@
 """Tiny Hugging Face encoders with random weights: real architectures, milliseconds a step."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
-from tokenizers.trainers import WordPieceTrainer
 from transformers import (
     BertConfig,
     BertModel,
@@ -24,6 +24,7 @@ from transformers import (
 
 KINDS = ("bert", "distilbert", "xlm-roberta", "mpnet")
 MAX_POSITIONS = 66
+_WORDS = 400
 
 
 def write_tiny_encoder(folder: Path, texts: list[str], *, kind: str = "bert") -> Path:
@@ -39,17 +40,33 @@ def write_tiny_encoder(folder: Path, texts: list[str], *, kind: str = "bert") ->
 
 def _tokenizer(texts: list[str], *, pad_id: int) -> Tokenizer:
     specials = ["[PAD]", "[UNK]"] if pad_id == 0 else ["[UNK]", "[PAD]"]
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = BertNormalizer()
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    trainer = WordPieceTrainer(
-        vocab_size=400, special_tokens=[*specials, "[CLS]", "[SEP]"], show_progress=False
+    normaliser, splitter = BertNormalizer(), BertPreTokenizer()
+    words = Counter(
+        word
+        for text in texts
+        for word, _ in splitter.pre_tokenize_str(normaliser.normalize_str(text))
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    vocabulary = _vocabulary(words, [*specials, "[CLS]", "[SEP]"])
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normaliser
+    tokenizer.pre_tokenizer = splitter
     tokenizer.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     return tokenizer
+
+
+def _vocabulary(words: Counter[str], specials: list[str]) -> dict[str, int]:
+    """Return special tokens, characters and the most frequent words.
+
+    `WordPieceTrainer` breaks ties differently in each process, and no two test runs would be
+    alike.
+    """
+    characters = sorted({character for word in words for character in word})
+    parts = [*characters, *(f"##{character}" for character in characters)]
+    frequent = sorted(words, key=lambda word: (-words[word], word))[:_WORDS]
+    tokens = [*specials, *dict.fromkeys([*parts, *frequent])]
+    return {token: number for number, token in enumerate(tokens)}
 
 
 def _model(kind: str, *, vocabulary_size: int, pad_id: int) -> PreTrainedModel:

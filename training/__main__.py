@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from service.contract.errors import DataError
+from training import labels_needed
 from training.command import add_json, add_map, run_command, write_json
 from training.config import load_config
 from training.console import complain, say
@@ -12,7 +13,9 @@ from training.data import prepare
 from training.data.column_map import ColumnMap
 from training.data.folders import DataFolder, read_data_folder
 from training.data.matches import SPLITS
-from training.report import retrieval_table
+from training.report import consistency_line, ranking_table, retrieval_table
+from training.rules import DEEP, Propensity
+from training.study import command as study
 
 
 def main() -> int:
@@ -26,6 +29,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_prepare(commands.add_parser("prepare", help="make a data folder from a known source"))
     _add_fit(commands.add_parser("fit", help="train an encoder; resumes where it stopped"))
     _add_evaluate(commands.add_parser("evaluate", help="retrieval figures before export"))
+    labels_needed.add_arguments(
+        commands.add_parser("labels-needed", help="how many calibration labels a promise needs")
+    )
+    study.add_arguments(commands.add_parser("study", help="many runs, one table; resumes"))
     return parser
 
 
@@ -71,6 +78,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="folder that `fit` wrote",
     )
     parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
+    parser.add_argument(
+        "--propensity",
+        default="0.55,1.5",
+        metavar="A,B",
+        help="of the propensity-scored precision; default: %(default)s; LF-AmazonTitles: 0.6,2.6",
+    )
     add_json(parser)
     parser.set_defaults(run=_evaluate)
 
@@ -99,8 +112,9 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from training.checkpoint import load_checkpoint  # noqa: PLC0415
-    from training.comparison import compare  # noqa: PLC0415
+    from training.comparison import TRAINED, compare  # noqa: PLC0415
 
+    propensity = Propensity.parse(arguments.propensity)
     data = _read_data(arguments)
     checkpoint = load_checkpoint(arguments.checkpoint)
     queries = data.split(arguments.split)
@@ -110,10 +124,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     trained = sum(checkpoint.trained_on(query.text) for query in queries)
     if trained:
         complain(f"note: the encoder was trained on {trained} of these {len(queries)} queries")
-    systems = compare(checkpoint, data, queries)
-    for line in retrieval_table(systems):
+    systems = compare(checkpoint, data, queries, propensity=propensity, depth=DEEP)
+    for line in (*retrieval_table(systems), "", *ranking_table(systems), ""):
         say(line)
     say("oracle coverage: threshold chosen on these very queries, an upper bound, no promise")
+    say(consistency_line(systems[TRAINED]["all"]["opis"]))
     write_json(arguments.json, {"split": arguments.split, "systems": systems})
 
 

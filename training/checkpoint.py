@@ -20,6 +20,7 @@ from training.data.splits import text_key
 from training.data.table_writer import write_bytes
 from training.durable import flush_to_disk
 from training.encoder import LoadedEncoder, load_encoder
+from training.product_vectors import ProductVectors, read_product_vectors
 
 CONFIG = "config.toml"
 ENCODER = "encoder"
@@ -54,6 +55,8 @@ class Checkpoint:
         trained_products: ids of the products that had a training query.
         trained_texts: `text_digest` of every training query, so that none of them is taken
             for a fresh one when a threshold is calibrated.
+        product_vectors: vectors that are served in place of the embeddings of products' texts;
+            None where the base gives none.
     """
 
     folder: Path
@@ -62,10 +65,20 @@ class Checkpoint:
     encoder: LoadedEncoder
     trained_products: frozenset[str]
     trained_texts: frozenset[str]
+    product_vectors: ProductVectors | None
 
     def trained_on(self, text: str) -> bool:
         """Return whether this text, once normalised, was a training query."""
         return text_digest(text) in self.trained_texts
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave, before it is written."""
+
+    encoder: LoadedEncoder
+    product_vectors: ProductVectors | None
+    steps: int
 
 
 def start(folder: Path, config: Config, *, data_digest: str) -> dict[str, Any] | None:
@@ -125,27 +138,23 @@ def save_state(folder: Path, state: dict[str, Any], config: Config, *, data_dige
 
 
 def finish(
-    folder: Path,
-    config: Config,
-    encoder: LoadedEncoder,
-    data: DataFolder,
-    *,
-    steps: int,
-    data_digest: str,
+    folder: Path, config: Config, outcome: Outcome, data: DataFolder, *, data_digest: str
 ) -> None:
     """Write what export needs, then the record that says the run is finished.
 
     Raises:
         CheckpointError: if the encoder cannot be written.
     """
-    _write_encoder(folder / ENCODER, encoder)
+    _write_encoder(folder / ENCODER, outcome.encoder)
+    if outcome.product_vectors is not None:
+        outcome.product_vectors.write(folder)
     _write_lines(folder / TRAINED_PRODUCTS, map(json.dumps, sorted(data.trained_products())))
     digests = {text_digest(query.text) for query in data.split("train")}
     _write_lines(folder / TRAINED_TEXTS, sorted(digests))
     record = CheckpointRecord(
         release=RELEASE,
         base=config.encoder.base,
-        steps=steps,
+        steps=outcome.steps,
         epochs=config.run.epochs,
         seed=config.run.seed,
         config_sha256=config.digest(),
@@ -171,13 +180,18 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     record = _read_record(folder)
     try:
         config = load_config(folder / CONFIG)
-        encoder = load_encoder(str(folder / ENCODER), max_tokens=config.encoder.max_tokens)
+        encoder = load_encoder(
+            str(folder / ENCODER),
+            max_tokens=config.encoder.max_tokens,
+            pooling=config.encoder.pooling,
+        )
         products = frozenset(map(json.loads, _read_lines(folder / TRAINED_PRODUCTS)))
         texts = frozenset(_read_lines(folder / TRAINED_TEXTS))
     except (ConfigError, OSError, ValueError) as error:
         message = f"checkpoint {folder} is damaged ({error}); train again"
         raise CheckpointError(message) from error
-    return Checkpoint(folder, config, record, encoder, products, texts)
+    vectors = read_product_vectors(folder)
+    return Checkpoint(folder, config, record, encoder, products, texts, vectors)
 
 
 def text_digest(text: str) -> str:

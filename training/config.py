@@ -4,74 +4,49 @@ import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from service.contract.errors import ConfigError, UsageError
+from training.config_fields import NotNegative, Positive, Ratio, Section
+from training.config_objective import ObjectiveSection
 
 RECOMMENDED = Path(__file__).parent / "configs" / "recommended.toml"
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Cosine = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Pooling = Literal["mean", "cls"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataSection(_Section):
+class DataSection(Section):
     """Which columns of a product are encoded."""
 
     product_text: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class EncoderSection(_Section):
-    """Where the first weights come from, and how much text they read."""
+class EncoderSection(Section):
+    """Where the first weights come from, how they are pooled, and how much text they read."""
 
     base: Annotated[str, Field(min_length=1)]
+    pooling: Pooling
     max_tokens: Annotated[int, Field(ge=4, le=8192)]
 
 
-class TcmSection(_Section):
-    """The threshold-consistent margin beside the base objective; weight 0 turns it off."""
+class BatchSection(Section):
+    """Which queries share a step, and which products they are compared with."""
 
-    weight: NotNegative
-    positive_margin: Cosine
-    negative_margin: Cosine
-    start_ratio: Annotated[float, Field(ge=0, lt=1)]
-
-    @model_validator(mode="after")
-    def _margins_leave_a_gap(self) -> Self:
-        if self.negative_margin >= self.positive_margin:
-            message = (
-                f"negative_margin {self.negative_margin} must be below "
-                f"positive_margin {self.positive_margin}"
-            )
-            raise ValueError(message)
-        return self
-
-
-class ObjectiveSection(_Section):
-    """What is minimised."""
-
-    base: Literal["decoupled_softmax"]
-    temperature: Positive
-    tcm: TcmSection
-
-
-class BatchSection(_Section):
-    """Which queries share a step: from ``start_ratio`` on, ones of neighbouring products."""
-
+    clusters_of: Literal["products", "queries"]
     neighbours: Annotated[int, Field(ge=1)]
     start_ratio: Ratio
+    refresh_every_ratio: Annotated[float, Field(gt=0, le=1)]
+    double_every_ratio: Ratio
+    positives: Literal["uniform", "inverse_propensity"]
+    products: Literal["in_batch", "mined", "all"]
+    mined: Annotated[int, Field(ge=1)]
 
 
-class OptimiserSection(_Section):
-    """AdamW with linear warm-up and linear decay to zero."""
+class OptimiserSection(Section):
+    """AdamW with linear warm-up and linear decay to zero; heads and vectors have own rates."""
 
     learning_rate: Positive
     weight_decay: NotNegative
@@ -79,7 +54,7 @@ class OptimiserSection(_Section):
     max_gradient_norm: Positive
 
 
-class RunSection(_Section):
+class RunSection(Section):
     """Length, batch, machine and seed of a run."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
@@ -87,11 +62,12 @@ class RunSection(_Section):
     batch_size: Annotated[int, Field(ge=2)]
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
+    tokens_with_gradients: Annotated[int, Field(ge=0)]
     checkpoint_every_steps: Annotated[int, Field(ge=1)]
     validate_every_epochs: Annotated[int, Field(ge=0)]
 
 
-class Config(_Section):
+class Config(Section):
     """Everything that decides what a training run gives."""
 
     data: DataSection

@@ -1,4 +1,4 @@
-"""The trainable text encoder: a Hugging Face model, mean pooling and L2 norm."""
+"""The trainable text encoder: a Hugging Face model, pooling and L2 norm."""
 
 import hashlib
 import importlib.util
@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from service.contract.errors import ConfigError
 from service.contract.tokens import TextTokeniser
+from training.config import Pooling
 from training.console import first_line
 
 PACKAGED = "packaged:"
@@ -35,20 +36,28 @@ _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembe
 
 
 class SentenceEncoder(nn.Module):
-    """Token ids to unit embeddings: transformer, mean over the real tokens, L2 norm."""
+    """Token ids to unit embeddings: transformer, mean of the real tokens or the first, L2 norm."""
 
-    def __init__(self, transformer: nn.Module) -> None:
+    def __init__(self, transformer: nn.Module, pooling: Pooling = "mean") -> None:
         super().__init__()
+        self.pooling: Pooling = pooling
         if getattr(transformer, "pooler", None) is not None:
             # its output is not used, so it would never be trained
             transformer.register_module("pooler", None)
         self.transformer = transformer
+
+    @property
+    def dim(self) -> int:
+        """Return how many entries an embedding has."""
+        return int(self.transformer.config.hidden_size)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue, reportOptionalMemberAccess]  # AutoModel has it
 
     def forward(
         self, ids: Int[Tensor, "text token"], mask: Int[Tensor, "text token"]
     ) -> Float[Tensor, "text dim"]:
         """Return one float32 unit vector a text; padding (mask 0) has no part in it."""
         tokens = self.transformer(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        if self.pooling == "cls":
+            return normalize(tokens[:, 0], dim=1)
         weights = mask.unsqueeze(-1).to(tokens.dtype)
         mean = (tokens * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
         return normalize(mean, dim=1)
@@ -68,12 +77,13 @@ class LoadedEncoder:
         return TextTokeniser(self.tokenizer)
 
 
-def load_encoder(base: str, *, max_tokens: int) -> LoadedEncoder:
+def load_encoder(base: str, *, max_tokens: int, pooling: Pooling = "mean") -> LoadedEncoder:
     """Return the encoder that ``base`` names, with its tokenizer set to ``max_tokens``.
 
     Args:
         base: ``packaged:NAME``, a folder in Hugging Face's format, or an id on its hub.
         max_tokens: where texts are cut, special tokens included.
+        pooling: how the embeddings of the tokens become the text's.
 
     Raises:
         ConfigError: if there is no such encoder, it cannot be read, or it reads fewer tokens.
@@ -93,7 +103,8 @@ def load_encoder(base: str, *, max_tokens: int) -> LoadedEncoder:
         raise ConfigError(message) from error
     _must_be_complete(found["missing_keys"], base)
     _set_limits(tokenizer, transformer.config, max_tokens=max_tokens, base=base)
-    return LoadedEncoder(SentenceEncoder(transformer), tokenizer, transformer.config.hidden_size)
+    model = SentenceEncoder(transformer, pooling)
+    return LoadedEncoder(model, tokenizer, transformer.config.hidden_size)
 
 
 def _find(base: str) -> Path:

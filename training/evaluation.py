@@ -9,11 +9,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 
 from training.data.matches import LabelledQuery
-from training.data.splits import is_seen
-from training.metrics import COVERAGE_PRECISIONS, coverage_at_precision
-
-BEST = 10
-"""How many products of a query are looked at."""
+from training.metrics import (
+    COVERAGE_PRECISIONS,
+    PROPENSITY_RANKS,
+    RankedHits,
+    WeightedHits,
+    area_under_risk_coverage,
+    coverage_at_precision,
+)
+from training.rules import BEST, DEEP, Rules, Search
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,12 @@ class RankedAnswers:
         product_ids: ids of the best products of each query, best first; none for a blank text.
         similarity: of the best product; NaN where the answer can never be accepted because the
             text is blank or the best product is one of several with the same text.
+        depth: how many products were asked for; a small catalogue gives fewer.
     """
 
     product_ids: tuple[tuple[str, ...], ...]
     similarity: Float[np.ndarray, " query"]
+    depth: int = BEST
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class JudgedQueries:
         recall: share of the positives among the best ten; NaN without positives.
         has_product: true where the query has a positive.
         is_seen: true where a positive had a training query.
+        hits: where the positives stand in the ranking; None where only the best is known.
+        weighted: the same by inverse propensity; None where no propensity is known.
     """
 
     similarity: Float[np.ndarray, " query"]
@@ -55,6 +63,8 @@ class JudgedQueries:
     recall: Float[np.ndarray, " query"]
     has_product: Bool[np.ndarray, " query"]
     is_seen: Bool[np.ndarray, " query"]
+    hits: RankedHits | None = None
+    weighted: WeightedHits | None = None
 
     def __len__(self) -> int:
         return len(self.similarity)
@@ -67,6 +77,8 @@ class JudgedQueries:
             self.recall[mask],
             self.has_product[mask],
             self.is_seen[mask],
+            self.hits.where(mask) if self.hits else None,
+            self.weighted.where(mask) if self.weighted else None,
         )
 
     def groups(self) -> dict[str, "JudgedQueries"]:
@@ -79,29 +91,62 @@ class JudgedQueries:
 
 
 def judge(
-    queries: Sequence[LabelledQuery], answers: RankedAnswers, trained_products: Set[str]
+    queries: Sequence[LabelledQuery],
+    answers: RankedAnswers,
+    trained_products: Set[str],
+    *,
+    rules: Rules | None = None,
 ) -> JudgedQueries:
-    """Compare the answers with the labels, query by query."""
-    is_correct = np.zeros(len(queries), dtype=bool)
-    recall = np.full(len(queries), np.nan)
-    for row, (query, best) in enumerate(zip(queries, answers.product_ids, strict=True)):
-        positives = set(query.positives)
-        is_correct[row] = bool(best) and best[0] in positives
-        if positives:
-            recall[row] = len(positives.intersection(best[:BEST])) / len(positives)
+    """Compare the answers with the labels, query by query.
+
+    Args:
+        queries: labelled queries.
+        answers: to these queries; products that ``rules`` filter are not among them.
+        trained_products: products that count as seen.
+        rules: what counts beside the labels.
+    """
+    rules = rules or Rules()
+    positives = [rules.positives(query) for query in queries]
+    hits = _hits(positives, answers)
+    has_product = hits.positives > 0
+    found = hits.is_hit[:, :BEST].sum(axis=1)
     return JudgedQueries(
         similarity=answers.similarity,
-        is_correct=is_correct,
-        recall=recall,
-        has_product=np.array([query.has_product for query in queries], dtype=bool),
-        is_seen=np.array([is_seen(query, trained_products) for query in queries], dtype=bool),
+        is_correct=hits.is_hit[:, 0],
+        recall=np.where(has_product, found / np.maximum(hits.positives, 1), np.nan),
+        has_product=has_product,
+        is_seen=np.array([not trained_products.isdisjoint(p) for p in positives], dtype=bool),
+        hits=hits,
+        weighted=_weighted(positives, answers, rules.weights) if rules.weights else None,
     )
 
 
-def retrieval_figures(judged: JudgedQueries) -> dict[str, Any]:
-    """Return counts, precision at 1, recall at 10 and oracle coverage; None where undefined.
+def _hits(positives: Sequence[Set[str]], answers: RankedAnswers) -> RankedHits:
+    is_hit = np.zeros((len(positives), answers.depth), dtype=bool)
+    for row, (wanted, best) in enumerate(zip(positives, answers.product_ids, strict=True)):
+        if wanted:
+            marks = [product_id in wanted for product_id in best[: answers.depth]]
+            is_hit[row, : len(marks)] = marks
+    return RankedHits(is_hit, np.array([len(wanted) for wanted in positives], dtype=np.int64))
 
-    Precision and recall are over queries with a product; coverage is over all queries.
+
+def _weighted(
+    positives: Sequence[Set[str]], answers: RankedAnswers, weights: Mapping[str, float]
+) -> WeightedHits:
+    ranks = max(PROPENSITY_RANKS)
+    gained, attainable = np.zeros((2, len(positives), ranks))
+    for row, (wanted, best) in enumerate(zip(positives, answers.product_ids, strict=True)):
+        gains = [weights[p] if p in wanted else 0.0 for p in best[:ranks]]
+        most = sorted((weights[p] for p in wanted), reverse=True)[:ranks]
+        gained[row, : len(gains)], attainable[row, : len(most)] = gains, most
+    return WeightedHits(gained, attainable)
+
+
+def retrieval_figures(judged: JudgedQueries) -> dict[str, Any]:
+    """Return counts and measures of ranking and of oracle coverage; None where undefined.
+
+    Measures of ranking are over queries with a product, those of coverage over all queries.
+    ``recall_at_100`` is there if answers go that far.
     """
     answerable = judged.where(judged.has_product)
     has_any = len(answerable) > 0
@@ -109,6 +154,11 @@ def retrieval_figures(judged: JudgedQueries) -> dict[str, Any]:
         "queries": len(judged),
         "precision_at_1": float(answerable.is_correct.mean()) if has_any else None,
         "recall_at_10": float(answerable.recall.mean()) if has_any else None,
+        **_ranking_figures(judged.hits),
+        "propensity_scored_precision": {
+            str(k): _defined(judged.weighted.precision_at(k)) if judged.weighted else None
+            for k in PROPENSITY_RANKS
+        },
         "oracle_coverage": {
             f"{precision:.2f}": coverage_at_precision(
                 judged.similarity, judged.is_correct, precision
@@ -117,15 +167,41 @@ def retrieval_figures(judged: JudgedQueries) -> dict[str, Any]:
             else None
             for precision in COVERAGE_PRECISIONS
         },
+        "risk_coverage_area": area_under_risk_coverage(judged.similarity, judged.is_correct)
+        if len(judged)
+        else None,
     }
+
+
+def _ranking_figures(hits: RankedHits | None) -> dict[str, float | None]:
+    if hits is None:
+        return dict.fromkeys(("precision_at_3", "precision_at_5", "ndcg_at_10", "mrr_at_10"))
+    figures = {
+        "precision_at_3": hits.precision_at(3),
+        "precision_at_5": hits.precision_at(5),
+        "ndcg_at_10": hits.ndcg_at(BEST),
+        "mrr_at_10": hits.mean_reciprocal_rank(BEST),
+    }
+    if hits.is_hit.shape[1] >= DEEP:
+        figures["recall_at_100"] = hits.recall_at(DEEP)
+    return {name: _defined(figure) for name, figure in figures.items()}
+
+
+def _defined(figure: float) -> float | None:
+    return None if np.isnan(figure) else figure
 
 
 def nearest(
     query_embeddings: Float32[np.ndarray, "query dim"],
     product_embeddings: Float32[np.ndarray, "product dim"],
+    *,
+    search: Search | None = None,
 ) -> tuple[Float32[np.ndarray, "query rank"], Int64[np.ndarray, "query rank"]]:
-    """Return the ten best products of each query, best first, equal ones in catalogue order."""
-    k = min(BEST, len(product_embeddings))
+    """Return the best products of each query, best first, equal ones in catalogue order.
+
+    They are as many as ``search`` must reach for, ten without one.
+    """
+    k = (search or Search()).reach(len(product_embeddings))
     similarity, rows = faiss.knn(
         query_embeddings, product_embeddings, k, metric=faiss.METRIC_INNER_PRODUCT
     )
@@ -140,6 +216,7 @@ def ranked(
     product_ids: Sequence[str],
     has_twin: Bool[np.ndarray, " product"],
     is_blank: Bool[np.ndarray, " query"],
+    search: Search | None = None,
 ) -> RankedAnswers:
     """Return answers from similarities and catalogue rows, best first.
 
@@ -149,15 +226,34 @@ def ranked(
         product_ids: id of each catalogue row.
         has_twin: true where another product has the same text.
         is_blank: true where the query has no text to go by.
+        search: how many products are kept, and which are passed over.
     """
-    never = is_blank | has_twin[rows[:, 0]]
+    search = search or Search()
+    is_kept = _kept(rows, product_ids, search.passed_over)
+    is_kept[is_blank] = False
+    first = is_kept.argmax(axis=1)[:, None]
+    best = np.take_along_axis(rows, first, 1)[:, 0]
+    never = ~is_kept.any(axis=1) | has_twin[best]
     return RankedAnswers(
         product_ids=tuple(
-            () if blank else tuple(str(product_ids[row]) for row in best)
-            for blank, best in zip(is_blank.tolist(), rows.tolist(), strict=True)
+            tuple(str(product_ids[row]) for row in found[kept][: search.depth].tolist())
+            for found, kept in zip(rows, is_kept, strict=True)
         ),
-        similarity=np.where(never, np.nan, similarity[:, 0]),
+        similarity=np.where(never, np.nan, np.take_along_axis(similarity, first, 1)[:, 0]),
+        depth=search.depth,
     )
+
+
+def _kept(
+    rows: Int64[np.ndarray, "query rank"],
+    product_ids: Sequence[str],
+    passed_over: Sequence[Set[str]],
+) -> Bool[np.ndarray, "query rank"]:
+    is_kept = np.ones(rows.shape, dtype=bool)
+    for query, products in enumerate(passed_over):
+        if products:
+            is_kept[query] = [product_ids[row] not in products for row in rows[query].tolist()]
+    return is_kept
 
 
 def twins(texts: Sequence[Any]) -> Bool[np.ndarray, " product"]:

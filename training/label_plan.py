@@ -1,5 +1,7 @@
 """How many labelled queries a promise probably needs."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,13 +26,69 @@ class LabelPlan:
 
     Attributes:
         queries: labelled queries to collect.
+        accepted: how many of them the planned threshold must accept.
         coverage: share of them that the planned threshold would accept.
         precision: estimated precision of the accepted, as if half an answer more were wrong.
     """
 
     queries: int
+    accepted: int
     coverage: float
     precision: float
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What is known of an encoder's answers before the labels of a promise are collected.
+
+    Attributes:
+        queries: labelled queries of the pilot, at least 1.
+        counts: of each threshold known, how many queries it accepts (at least 1) and how many of
+            these are wrong.
+    """
+
+    queries: int
+    counts: Sequence[tuple[int, int]]
+
+    @classmethod
+    def of_answers(
+        cls, similarity: Float[np.ndarray, " query"], is_correct: Bool[np.ndarray, " query"]
+    ) -> "Pilot":
+        """Return the pilot that knows, of each query, how its answer fared.
+
+        Args:
+            similarity: best similarity of each query; NaN is never accepted.
+            is_correct: true where the best product is right.
+        """
+        accepted, wrong = _thinned(*risk_coverage_counts(similarity, is_correct))
+        return cls(len(similarity), list(zip(accepted.tolist(), wrong.tolist(), strict=True)))
+
+    def plan(
+        self, *, target_precision: float, confidence: float, power: float = POWER
+    ) -> LabelPlan | None:
+        """Return the cheapest plan that gets a threshold with probability ``power``.
+
+        >>> Pilot(1000, [(500, 2)]).plan(target_precision=0.95, confidence=0.95).queries
+        186
+
+        Args:
+            target_precision: precision to promise, in (0, 1).
+            confidence: confidence of the promise, in (0, 1).
+            power: probability of getting a threshold, in (0, 1).
+
+        Returns:
+            A plan, or None if no threshold of the pilot is precise enough for the target.
+        """
+        plans: list[LabelPlan] = []
+        for accepted, wrong in self.counts:
+            precision, coverage = estimated_precision(accepted, wrong), accepted / self.queries
+            needed = accepted_needed(
+                precision, target_precision=target_precision, confidence=confidence, power=power
+            )
+            if needed is not None:
+                queries = math.ceil(needed / coverage)
+                plans.append(LabelPlan(queries, needed, coverage, precision))
+        return min(plans, key=lambda plan: plan.queries, default=None)
 
 
 def plan_labels(
@@ -39,31 +97,22 @@ def plan_labels(
     *,
     target_precision: float,
     confidence: float,
+    power: float = POWER,
 ) -> LabelPlan | None:
-    """Return the cheapest plan that passes with probability 0.8, judged from a pilot.
-
-    Args:
-        similarity: best similarity of each pilot query; NaN is never accepted.
-        is_correct: true where the best product is right.
-        target_precision: precision to promise, in (0, 1).
-        confidence: confidence of the promise, in (0, 1).
-
-    Returns:
-        A plan, or None if no threshold of the pilot is precise enough for the target.
-    """
-    accepted, wrong = _thinned(*risk_coverage_counts(similarity, is_correct))
-    error = (wrong + 0.5) / (accepted + 1)
-    plans: list[LabelPlan] = []
-    for count, rate in zip(accepted.tolist(), error.tolist(), strict=True):
-        needed = accepted_needed(1 - rate, target_precision=target_precision, confidence=confidence)
-        if needed is not None:
-            coverage = count / len(similarity)
-            plans.append(LabelPlan(int(np.ceil(needed / coverage)), coverage, 1 - rate))
-    return min(plans, key=lambda plan: plan.queries, default=None)
+    """Return `Pilot.plan` of a pilot's answers, or None if no threshold is precise enough."""
+    pilot = Pilot.of_answers(similarity, is_correct)
+    return pilot.plan(target_precision=target_precision, confidence=confidence, power=power)
 
 
-def accepted_needed(precision: float, *, target_precision: float, confidence: float) -> int | None:
-    """Return the fewest accepted queries whose test passes with probability 0.8.
+def estimated_precision(accepted: int, wrong: int) -> float:
+    """Return the precision that a plan counts on: as if half an answer more were wrong."""
+    return 1 - (wrong + 0.5) / (accepted + 1)
+
+
+def accepted_needed(
+    precision: float, *, target_precision: float, confidence: float, power: float = POWER
+) -> int | None:
+    """Return the fewest accepted queries whose test passes with probability ``power``.
 
     >>> accepted_needed(1.0, target_precision=0.95, confidence=0.95)
     59
@@ -74,12 +123,12 @@ def accepted_needed(precision: float, *, target_precision: float, confidence: fl
         precision: true precision of the accepted, in [0, 1].
         target_precision: precision to promise, in (0, 1).
         confidence: confidence of the promise, in (0, 1).
+        power: probability that the test passes, in (0, 1).
     """
     if precision <= target_precision:
         return None
     sizes, most_wrong = _passing(target_precision, confidence)
-    power = binom.cdf(most_wrong, sizes, 1 - precision)
-    enough = np.flatnonzero(power >= POWER)
+    enough = np.flatnonzero(binom.cdf(most_wrong, sizes, 1 - precision) >= power)
     return int(sizes[enough[0]]) if len(enough) else None
 
 

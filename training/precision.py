@@ -60,6 +60,10 @@ def choose_machine(run: RunSection) -> Machine:
         "float16": torch.float16,
     }
     dtype = formats.get(run.precision) or (_best_on_cuda() if device == "cuda" else _best_on_cpu())
+    place = torch.device(device, int(os.environ.get("LOCAL_RANK", "0"))) if has_cuda else None
+    if place is not None and device == "cuda":
+        torch.cuda.set_device(place)  # torchrun gives each process of a machine its own
+        return Machine(place, dtype)
     return Machine(torch.device(device), dtype)
 
 

@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float64, Int, Int64
+from torch import nn
 
 from service.contract.tokens import TextTokeniser
 from training.batches import TrainingSet, batches_per_epoch, training_set
-from training.clustering import shuffled, side_by_side
 from training.config import Config
 from training.data.folders import DataFolder
-from training.embedding import embed
 from training.encoder import LoadedEncoder, load_encoder
+from training.metrics import inverse_propensity
+from training.objective.objective import Objective
 from training.precision import Machine, choose_machine
+from training.ranks import Ranks
 
 
 @dataclass
@@ -24,6 +26,9 @@ class Run:
     Attributes:
         order: rows of the training queries in the order of the current epoch.
         step: steps taken so far.
+        clusters: neighbourhood of each training query, once there are any.
+        mined: hard negatives of each training query, once they are looked for.
+        positive_weights: weight of each product where a query has several to draw from.
     """
 
     config: Config
@@ -31,10 +36,15 @@ class Run:
     tokeniser: TextTokeniser
     data: TrainingSet
     machine: Machine
+    ranks: Ranks
+    objective: Objective
     optimiser: torch.optim.AdamW
     scaler: torch.amp.GradScaler
     order: Int[np.ndarray, " query"]
+    positive_weights: Float64[np.ndarray, " product"] | None
     step: int = 0
+    clusters: Int64[np.ndarray, " query"] | None = None
+    mined: Int64[np.ndarray, "query depth"] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -51,6 +61,11 @@ class Run:
         """Return the share of the steps already taken, in [0, 1]."""
         return self.step / self.steps
 
+    @property
+    def queries_done_in_epoch(self) -> int:
+        """Return how many queries of the current epoch have been asked."""
+        return sum(map(len, self.batches()[: self.step % self.steps_per_epoch]))
+
     def batches(self) -> list[Int[np.ndarray, " query"]]:
         """Return the current epoch's query rows in batches of nearly equal size."""
         return np.array_split(self.order, self.steps_per_epoch)
@@ -61,7 +76,10 @@ class Run:
             "step": self.step,
             "machine": str(self.machine),
             "order": torch.from_numpy(self.order),
+            "clusters": _tensor(self.clusters),
+            "mined": _tensor(self.mined),
             "model": self.encoder.model.state_dict(),
+            "objective": self.objective.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
@@ -70,13 +88,16 @@ class Run:
         """Go on from what `state` returned."""
         self.step = state["step"]
         self.order = state["order"].numpy()
+        self.clusters = _array(state["clusters"])
+        self.mined = _array(state["mined"])
         self.encoder.model.load_state_dict(state["model"])
+        self.objective.load_state_dict(state["objective"])
         self.optimiser.load_state_dict(state["optimiser"])
         if state["scaler"]:  # empty where the run began in a format that needs no scaling
             self.scaler.load_state_dict(state["scaler"])
 
 
-def set_up(config: Config, data: DataFolder) -> Run:
+def set_up(config: Config, data: DataFolder, ranks: Ranks | None = None) -> Run:
     """Return a run that has taken no step.
 
     Raises:
@@ -85,48 +106,79 @@ def set_up(config: Config, data: DataFolder) -> Run:
     """
     machine = choose_machine(config.run)
     torch.manual_seed(config.run.seed)
-    encoder = load_encoder(config.encoder.base, max_tokens=config.encoder.max_tokens)
+    settings = config.encoder
+    encoder = load_encoder(settings.base, max_tokens=settings.max_tokens, pooling=settings.pooling)
     encoder.model.to(machine.device)
     encoder.model.train()
     tokeniser = encoder.tokeniser
     trained_on = training_set(
-        data.split("train"), data.products, tokeniser, product_text=config.data.product_text
+        data.split("train"),
+        data.products,
+        tokeniser,
+        product_text=config.data.product_text,
+        filtered=data.filtered,
     )
+    queries_of = trained_on.queries_of_products()
+    objective = Objective(config.objective, encoder.dim, queries_of).to(machine.device)
     return Run(
         config=config,
         encoder=encoder,
         tokeniser=tokeniser,
         data=trained_on,
         machine=machine,
-        optimiser=_optimiser(encoder, config),
+        ranks=ranks or Ranks(),
+        objective=objective,
+        optimiser=optimiser_of(encoder, objective, config),
         scaler=torch.amp.GradScaler(machine.device.type, enabled=machine.scales_gradients),
         order=np.arange(len(trained_on.queries)),
+        positive_weights=_positive_weights(config, queries_of, len(trained_on.queries)),
     )
 
 
-def begin_epoch(run: Run) -> None:
-    """Deal the queries of the next epoch: shuffled, or neighbours side by side."""
-    epoch, seed = run.step // run.steps_per_epoch, run.config.run.seed
-    settings = run.config.batches
-    queries = len(run.data.queries)
-    if settings.neighbours <= 1 or run.progress_ratio < settings.start_ratio:
-        run.order = shuffled(queries, seed=seed, epoch=epoch)
-        return
-    embeddings = embed(
-        run.encoder.model, run.data.products, run.tokeniser, what="finding neighbours"
-    )
-    first = np.array([positives[0] for positives in run.data.positives])
-    run.order = side_by_side(
-        embeddings[first], neighbours=settings.neighbours, seed=seed, epoch=epoch
-    )
+def _positive_weights(
+    config: Config, queries_of: Int64[np.ndarray, " product"], queries: int
+) -> Float64[np.ndarray, " product"] | None:
+    """Return the inverse propensity of each product, if that is how positives are drawn.
+
+    Source:
+        PRIME, arXiv:2410.20401, samples positives so; the propensity is Jain et al.'s (2016).
+    """
+    if config.batches.positives == "uniform":
+        return None
+    return inverse_propensity(queries_of, max(queries, 2))
 
 
-def _optimiser(encoder: LoadedEncoder, config: Config) -> torch.optim.AdamW:
-    """Return AdamW that decays matrices only, not biases and norms."""
-    parameters = [p for p in encoder.model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1]},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def optimiser_of(encoder: LoadedEncoder, objective: Objective, config: Config) -> torch.optim.AdamW:
+    """Return AdamW that decays the encoder's matrices only, with a rate of its own for each part.
+
+    A group's ``full_rate`` is its rate at the top of the schedule.
+    """
     settings = config.optimiser
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    encoders = [p for p in encoder.model.parameters() if p.requires_grad]
+    products = list(objective.side.parameters()) if isinstance(objective.side, nn.Module) else []
+    groups: list[dict[str, Any]] = [
+        _group([p for p in encoders if p.ndim > 1], settings.learning_rate, settings.weight_decay),
+        _group([p for p in encoders if p.ndim <= 1], settings.learning_rate),
+        _group(list(objective.heads.parameters()), config.objective.heads.learning_rate),
+        _group(products, config.objective.products.learning_rate),
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]])
+
+
+def _group(
+    parameters: list[nn.Parameter], full_rate: float, weight_decay: float = 0.0
+) -> dict[str, Any]:
+    return {
+        "params": parameters,
+        "lr": full_rate,
+        "full_rate": full_rate,
+        "weight_decay": weight_decay,
+    }
+
+
+def _tensor(rows: Int64[np.ndarray, "*row"] | None) -> torch.Tensor | None:
+    return None if rows is None else torch.from_numpy(rows)
+
+
+def _array(rows: torch.Tensor | None) -> Int64[np.ndarray, "*row"] | None:
+    return None if rows is None else rows.numpy()

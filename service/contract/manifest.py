@@ -2,9 +2,16 @@
 
 import hashlib
 import json
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 SCHEMA_VERSION = 1
 """Raised whenever an older release could misread a manifest."""
@@ -116,12 +123,23 @@ class CatalogueRecord(_Frozen):
         product_text: columns whose values make the encoded text of a product.
         attributes: further columns, returned on request.
         index: family of the FAISS index, for example ``Flat``.
+        trained_vectors: how many products are served by a vector that training gave them, in
+            place of the embedding of their text.
     """
 
     products: Annotated[int, Field(ge=1)]
     product_text: tuple[str, ...]
     attributes: tuple[str, ...]
     index: str
+    trained_vectors: Count = 0
+
+    @model_serializer(mode="wrap")
+    def _as_older_bundles_wrote_it(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ``trained_vectors`` out where it is 0, so that older bundles keep their bytes."""
+        fields = dump(self)
+        if not self.trained_vectors:
+            del fields["trained_vectors"]
+        return fields
 
 
 class TrainingRecord(_Frozen):

@@ -6,7 +6,6 @@ figures are medians over the rounds. Asserts nothing.
 
 import argparse
 import json
-import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from service.contract import bundle as bundles
 from service.contract.tokens import TokenisedText, batches_by_length
 from service.encoder import MAX_PADDED_TOKENS, available_cores
 from service.recommender import Recommender, open_recommender
+from tests.benchmarks.machine import machine
 from tests.process import service_process
 from training.checkpoint import Checkpoint, CheckpointRecord
 from training.config import load_config
@@ -68,7 +68,7 @@ def measure(folder: Path) -> dict[str, Any]:
                 "POST /recommend": lambda body: _post(client, body),
             }
             seconds[str(size)] = _interleaved(ways, texts, size)
-    return {"machine": _machine(), "rounds": ROUNDS, "seconds": seconds}
+    return {"machine": machine(), "rounds": ROUNDS, "seconds": seconds}
 
 
 def report(figures: dict[str, Any]) -> list[str]:
@@ -98,7 +98,7 @@ def _make_bundle(folder: Path) -> tuple[DataFolder, Path]:
         commit=None,
     )
     encoder = load_encoder(config.encoder.base, max_tokens=config.encoder.max_tokens)
-    untrained = Checkpoint(folder, config, record, encoder, frozenset(), frozenset())
+    untrained = Checkpoint(folder, config, record, encoder, frozenset(), frozenset(), None)
     sets = labelled_sets(data.split("calibration")[:64], data.split("validation")[:64], seed=0)
     out = folder / "bundle"
     build_bundle(untrained, data.products, sets, out, promise=Promise(0.95, 0.95))
@@ -147,21 +147,6 @@ def _interleaved(
                     taken[name].append(time.perf_counter() - started)
             shown.advance(int(turn >= 0))
     return {name: median(seconds) for name, seconds in taken.items()}
-
-
-def _machine() -> dict[str, object]:
-    """Return what the figures were measured on."""
-    model = [
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "processor": model[0] if model else platform.processor(),
-        "cores": available_cores(),
-        "python": platform.python_version(),
-        "date": time.strftime("%Y-%m-%d"),
-    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ from export.build import Promise, build_bundle
 from export.operating_point import labelled_sets
 from service.contract.decision import Decision
 from service.contract.errors import BundleError, ConfigError
+from service.contract.manifest import CatalogueRecord
 from service.recommender import open_recommender
 from training.checkpoint import Checkpoint
 from training.data.folders import DataFolder
 from training.data.products import Product, Products
+from training.product_vectors import product_vectors
 
 
 def test_the_bundle_opens_with_golden_examples_and_all_it_promises(bundle: Path) -> None:
@@ -105,14 +108,7 @@ def test_products_without_a_trained_column_are_refused_and_leave_nothing(
     other = checkpoint.config.model_copy(
         update={"data": checkpoint.config.data.model_copy(update={"product_text": ("weight",)})}
     )
-    changed = Checkpoint(
-        checkpoint.folder,
-        other,
-        checkpoint.record,
-        checkpoint.encoder,
-        checkpoint.trained_products,
-        checkpoint.trained_texts,
-    )
+    changed = replace(checkpoint, config=other)
     sets = labelled_sets(data.split("calibration"), None, seed=0)
 
     with pytest.raises(ConfigError, match="weight"):
@@ -159,3 +155,36 @@ def test_a_threshold_lies_between_similarities_not_on_one(bundle: Path, data: Da
 
     assert manifest.threshold is not None
     assert manifest.threshold not in known or manifest.threshold == known.min()
+
+
+def test_the_served_similarity_follows_the_vector_that_training_gave_a_product(
+    tmp_path: Path, checkpoint: Checkpoint, data: DataFolder, bundle: Path
+) -> None:
+    """Two lamps swap their vectors; a third has one for a text that it no longer has."""
+    plain, _ = open_recommender(bundle)
+    blue, red, white = "Acme lamp blue", "Acme lamp red", "Acme lamp white"
+    swapped = plain.encoder.embed([red, blue, "Acme drill white"])
+    ids = ["p-lamp-blue", "p-lamp-red", "p-lamp-white"]
+    vectors = product_vectors(swapped, [0, 1, 2], ids, [blue, red, f"{white} old"])
+    sets = labelled_sets(data.split("calibration"), data.split("validation"), seed=0)
+    trained = replace(checkpoint, product_vectors=vectors)
+
+    build_bundle(trained, data.products, sets, tmp_path / "b", promise=Promise(0.8, 0.95))
+
+    recommender, manifest = open_recommender(tmp_path / "b")
+    answers = [answer.recommendations[0] for answer in recommender.recommend([blue, red, white])]
+    assert manifest.catalogue.trained_vectors == 2
+    assert [best.product_id for best in answers] == ["p-lamp-red", "p-lamp-blue", "p-lamp-white"]
+    assert all(best.similarity > 0.9999 for best in answers)
+
+
+def test_a_bundle_without_trained_vectors_has_the_manifest_of_older_releases(bundle: Path) -> None:
+    """The very bytes of a manifest are checked, so a key that older ones lack would stop them."""
+    _, manifest = open_recommender(bundle)
+
+    written = json.loads((bundle / "manifest.json").read_text())["catalogue"]
+
+    assert manifest.catalogue.trained_vectors == 0
+    assert set(written) == {"products", "product_text", "attributes", "index"}
+    some = manifest.catalogue.model_copy(update={"trained_vectors": 3})
+    assert CatalogueRecord.model_validate(some.model_dump(mode="json")) == some

@@ -34,6 +34,17 @@ def test_any_bert_like_encoder_is_exported_with_pooling_and_norm_inside(
     assert check_parity(loaded, exported, TEXTS * 40) < 1e-5
 
 
+def test_cls_pooling_is_exported_as_it_was_trained(tmp_path: Path) -> None:
+    folder = str(write_tiny_encoder(tmp_path / "encoder", TEXTS))
+    first, mean = (load_encoder(folder, max_tokens=32, pooling=by) for by in ("cls", "mean"))
+    write_onnx(first.model, tmp_path / "encoder.onnx")
+
+    exported = Encoder(tmp_path / "encoder.onnx", first.tokeniser)
+    assert check_parity(first, exported, TEXTS * 40) < 1e-5
+    with pytest.raises(BundleError, match="differs from PyTorch's"):
+        check_parity(mean, exported, TEXTS)
+
+
 def test_names_and_types_of_the_graph_are_the_contracts(
     loaded: LoadedEncoder, tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_every_command_leaves_its_figures(work: Path) -> None:
     assert figures(work / "fit.json")["validation"]["queries"] == 31  # pyright: ignore[reportArgumentType, reportIndexIssue]
     assert set(figures(work / "retrieval.json")["systems"]) == {  # pyright: ignore[reportArgumentType]
         "TF-IDF",
+        "BM25",
         "untrained encoder",
         "trained encoder",
     }
@@ -125,6 +126,26 @@ def test_numbers_of_the_answers_are_numbers_where_the_file_has_them(
     assert 0 < best["similarity"] <= 1
     assert (blank["rank"], blank["product_id"], blank["similarity"]) == (None, None, None)
     assert blank["reason"] == "empty_text"
+
+
+def test_a_bundle_and_itself_answer_alike_and_their_figures_plan_the_next_labels(
+    work: Path, tmp_path: Path
+) -> None:
+    said = must_run(
+        "export", "compare", "--bundle", work / "bundle", "--bundle", work / "bundle",
+        "--matches", work / "data" / "matches.csv", "--split", "test",
+        "--json", tmp_path / "compare.json", "--out", tmp_path / "changed.csv",
+    )  # fmt: skip
+    assert "no best product and no decision changed" in said
+    assert figures(tmp_path / "compare.json")["changed"] == 0
+    assert (tmp_path / "changed.csv").read_text().count("\n") == 1
+
+    said = must_run(
+        "training", "labels-needed", "--figures", work / "evaluate.json",
+        "--target-precision", "0.8", "--json", tmp_path / "labels.json",
+    )  # fmt: skip
+    assert "| 80% " in said
+    assert figures(tmp_path / "labels.json")["pilot_queries"] == 31
 
 
 def test_a_picture_or_a_file_that_cannot_be_written_is_a_failure_in_words(
@@ -231,6 +252,16 @@ def test_the_same_bundle_is_not_written_twice_to_one_place(work: Path) -> None:
             2,
             "100",
         ),
+        (["export", "compare", "--bundle", "a", "--bundle", "b"], 2, "--queries --matches"),
+        (["export", "compare", "--bundle", "a", "--queries", "q"], 2, "--bundle names 1"),
+        (
+            ["export", "compare", "--bundle", "a", "--bundle", "b", "--queries", "nowhere.csv"],
+            1,
+            "nowhere.csv",
+        ),
+        (["training", "labels-needed"], 2, "give one pilot"),
+        (["training", "labels-needed", "--pilot-queries", "many"], 2, "many"),
+        (["training", "labels-needed", "--figures", "nowhere.json"], 1, "nowhere.json"),
     ],
 )
 def test_wrong_usage_is_2_and_a_failure_1_with_one_line_that_says_why(
@@ -252,10 +283,12 @@ def test_wrong_usage_is_2_and_a_failure_1_with_one_line_that_says_why(
         ["training", "prepare"],
         ["training", "fit"],
         ["training", "evaluate"],
+        ["training", "labels-needed"],
         ["export"],
         ["export", "build"],
         ["export", "evaluate"],
         ["export", "recommend"],
+        ["export", "compare"],
         ["export", "demo"],
         ["service"],
     ],

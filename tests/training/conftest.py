@@ -8,6 +8,7 @@ import torch
 
 from tests.tiny_data import read_data
 from tests.tiny_encoder import write_tiny_encoder
+from training import loop
 from training.data.folders import DataFolder
 
 
@@ -27,3 +28,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
 def encoder(tmp_path_factory: pytest.TempPathFactory, data: DataFolder) -> Path:
     texts = data.products.texts(("title",)) + [query.text for query in data.queries]
     return write_tiny_encoder(tmp_path_factory.mktemp("encoder"), texts)
+
+
+@pytest.fixture
+def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the drawing, which takes longer than the training of a tiny run."""
+    monkeypatch.setattr(loop, "draw_curves", lambda *_: None)

@@ -1,122 +1,182 @@
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from service.contract.errors import DataError
-from service.contract.tokens import TextTokeniser
-from tests.tiny import make_tokenizer
-from training.batches import assemble, batches_per_epoch, training_set
-from training.data.matches import LabelledQuery
-from training.data.products import Product, Products
+from service.contract.tokens import TokenisedText
+from training.batches import (
+    NO_PRODUCT,
+    Batch,
+    Companions,
+    TrainingSet,
+    assemble,
+    batches_per_epoch,
+)
+from training.token_table import TokenTable
 
-TITLES = ["red shoe", "blue shoe", "Red  Shoe", "green hat"]
 
+def rows_only(
+    positives: Sequence[Sequence[int]],
+    *,
+    products: int,
+    ignored: Mapping[int, Sequence[int]] | None = None,
+) -> TrainingSet:
+    """Return a training set of which only the rows matter: each text is its own number."""
 
-def query(name: str, text: str, *positives: str) -> LabelledQuery:
-    return LabelledQuery(
-        query_id=name,
-        text=text,
-        positives=tuple(sorted(positives)),
-        split="train",
-        user_id=None,
-        grades=dict.fromkeys(positives, 2),
-        row=1,
+    def texts(count: int) -> TokenTable:
+        return TokenTable.of(TokenisedText((row,), False, False) for row in range(count))
+
+    return TrainingSet(
+        queries=texts(len(positives)),
+        products=texts(products),
+        positives=tuple(tuple(sorted(rows)) for rows in positives),
+        ignored={row: tuple(rows) for row, rows in (ignored or {}).items()},
+        row_of_product=np.arange(products),
     )
 
 
-def products() -> Products:
-    items = tuple(Product(f"p{i}", title, None, {}) for i, title in enumerate(TITLES))
-    return Products(items=items, attribute_names=())
+def drawn(batch: Batch) -> list[int]:
+    return batch.products[batch.sampled].tolist()
 
 
-def tokeniser() -> TextTokeniser:
-    return TextTokeniser(make_tokenizer(TITLES))
-
-
-def test_products_of_one_text_share_a_row_so_none_is_anothers_negative() -> None:
-    data = training_set(
-        [query("a", "shoe red", "p0"), query("b", "rd shoe", "p2"), query("c", "hat", "p3")],
-        products(),
-        tokeniser(),
-        product_text=("title",),
+@st.composite
+def _sets_of_rows(draw: st.DrawFn) -> tuple[TrainingSet, np.ndarray, Companions]:
+    """Draw a training set, the queries of a batch, and the products beside their positives."""
+    products = draw(st.integers(1, 7))
+    product = st.integers(0, products - 1)
+    positives = draw(st.lists(st.sets(product, min_size=1), min_size=1, max_size=6))
+    queries = len(positives)
+    ignored = draw(st.dictionaries(st.integers(0, queries - 1), st.sets(product, min_size=1)))
+    rows = draw(st.lists(st.integers(0, queries - 1), min_size=1, unique=True))
+    mined = draw(
+        st.lists(
+            st.lists(st.integers(NO_PRODUCT, products - 1), min_size=2, max_size=2),
+            min_size=queries,
+            max_size=queries,
+        )
     )
-
-    assert len(data.products) == 3
-    assert data.positives[0] == data.positives[1]
-    assert data.positives[2] != data.positives[0]
-
-
-def test_a_query_of_two_twins_has_one_positive_row() -> None:
-    data = training_set(
-        [query("a", "shoe", "p0", "p2")], products(), tokeniser(), product_text=("title",)
+    companions = Companions(
+        weights=draw(st.sampled_from([None, np.arange(1.0, products + 1)])),
+        mined=draw(st.sampled_from([None, np.array(mined)])),
+        all_products=draw(st.booleans()),
     )
-
-    assert len(data.positives[0]) == 1
-
-
-def test_queries_without_a_product_are_not_trained_on() -> None:
-    data = training_set(
-        [query("a", "shoe", "p0"), query("b", "sock")],
-        products(),
-        tokeniser(),
-        product_text=("title",),
+    data = rows_only(
+        [sorted(some) for some in positives],
+        products=products,
+        ignored={row: sorted(some) for row, some in ignored.items()},
     )
-
-    assert len(data.queries) == 1
-
-
-def test_nothing_to_train_on_is_an_error() -> None:
-    with pytest.raises(DataError, match="no training query has a product"):
-        training_set([query("b", "sock")], products(), tokeniser(), product_text=("title",))
-
-
-def test_a_blank_training_query_is_named() -> None:
-    with pytest.raises(DataError, match=r"training query 'b' \(row 1\) is blank"):
-        training_set([query("b", " \0 ", "p0")], products(), tokeniser(), product_text=("title",))
+    return data, np.array(rows), companions
 
 
 def test_every_known_positive_of_the_batch_is_marked_not_only_the_sampled_one() -> None:
-    data = training_set(
-        [query("a", "shoe", "p0", "p1"), query("b", "blue shoe", "p1"), query("c", "red", "p0")],
-        products(),
-        tokeniser(),
-        product_text=("title",),
-    )
+    data = rows_only([[0, 1], [1], [0]], products=3)
 
-    batch = assemble(data, np.arange(3), seed=0, step=0)
+    batch = assemble(data, np.arange(3), Companions(all_products=True), seed=0, step=0)
 
-    assert len(batch.products) == 2
-    assert batch.is_positive[0].all()
     assert batch.is_positive.sum(axis=1).tolist() == [2, 1, 1]
 
 
+def test_a_product_drawn_for_one_query_is_marked_for_the_other_it_is_right_for() -> None:
+    """Query 0 is asked about one of its two products, and the other is there for query 1 or 2."""
+    data = rows_only([[0, 1], [1], [0]], products=3)
+
+    batch = assemble(data, np.arange(3), Companions(), seed=0, step=0)
+
+    assert batch.products.tolist() == [0, 1]
+    assert batch.is_positive.tolist() == [[True, True], [False, True], [True, False]]
+
+
 def test_the_sampled_positive_depends_on_seed_and_step_alone() -> None:
-    data = training_set(
-        [query(str(i), "shoe", "p0", "p1", "p3") for i in range(8)],
-        products(),
-        tokeniser(),
-        product_text=("title",),
-    )
-    rows = np.arange(1)
+    data = rows_only([[0, 1, 3]] * 8, products=4)
 
     def sampled(seed: int, step: int) -> list[int]:
-        return assemble(data, rows, seed=seed, step=step).products.tolist()
+        return drawn(assemble(data, np.arange(1), Companions(), seed=seed, step=step))
 
     assert sampled(1, 5) == sampled(1, 5)
     assert len({tuple(sampled(1, step)) for step in range(30)}) == 3
     assert [sampled(1, step) for step in range(30)] != [sampled(2, step) for step in range(30)]
 
 
-def test_the_order_of_the_rows_of_a_file_does_not_matter() -> None:
-    queries = [query("b", "hat", "p3"), query("a", "red shoe", "p0"), query("c", "blue", "p1")]
-
-    one, other = (
-        training_set(order, products(), tokeniser(), product_text=("title",))
-        for order in (queries, queries[::-1])
-    )
-
-    assert one == other
-
-
 @pytest.mark.parametrize(("queries", "size", "batches"), [(10, 4, 3), (8, 4, 2), (3, 100, 1)])
 def test_an_epoch_has_enough_batches_for_every_query(queries: int, size: int, batches: int) -> None:
     assert batches_per_epoch(queries, size) == batches
+
+
+@given(_sets_of_rows(), st.integers(0, 5))
+def test_a_batch_agrees_with_a_slow_loop(
+    case: tuple[TrainingSet, np.ndarray, Companions], step: int
+) -> None:
+    data, rows, companions = case
+    batch = assemble(data, rows, companions, seed=3, step=step)
+
+    expected = set(drawn(batch))
+    if companions.all_products:
+        expected = set(range(len(data.products)))
+    elif companions.mined is not None:
+        for row in rows:
+            expected |= {product for product in companions.mined[row] if product != NO_PRODUCT}
+    assert batch.products.tolist() == sorted(expected)
+    assert batch.queries.tolist() == rows.tolist()
+    for place, row in enumerate(rows):
+        assert drawn(batch)[place] in data.positives[row]
+        for column, product in enumerate(batch.products):
+            is_right = product in data.positives[row]
+            is_unclear = product in data.ignored.get(row, ())
+            assert batch.is_positive[place, column] == is_right
+            assert batch.is_ignored[place, column] == (is_unclear and not is_right)
+
+
+def test_mined_negatives_join_the_batch_and_empty_places_do_not() -> None:
+    data = rows_only([[0], [1], [2]], products=6)
+    mined = np.array([[4, NO_PRODUCT], [0, 2], [5, 5]])
+
+    batch = assemble(data, np.array([0, 1]), Companions(mined=mined), seed=0, step=0)
+
+    assert batch.products.tolist() == [0, 1, 2, 4]
+    assert drawn(batch) == [0, 1]
+
+
+def test_a_mined_product_that_is_right_for_another_query_of_the_batch_is_marked() -> None:
+    data = rows_only([[0], [1, 3]], products=4)
+
+    batch = assemble(
+        data, np.arange(2), Companions(mined=np.array([[3], [NO_PRODUCT]])), seed=0, step=0
+    )
+
+    assert 3 in batch.products
+    assert batch.is_positive[:, batch.products == 3].tolist() == [[False], [True]]
+
+
+def test_all_products_are_there_where_that_is_asked_for() -> None:
+    data = rows_only([[5], [1]], products=7)
+
+    batch = assemble(data, np.arange(2), Companions(all_products=True), seed=0, step=0)
+
+    assert batch.products.tolist() == list(range(7))
+    assert batch.sampled.tolist() == [5, 1]
+    assert batch.is_positive.sum() == 2
+
+
+def test_positives_are_drawn_evenly_where_nothing_is_said() -> None:
+    data = rows_only([[0, 1, 2]] * 3000, products=3)
+
+    found = drawn(assemble(data, np.arange(3000), Companions(), seed=0, step=0))
+
+    assert np.bincount(found) / 3000 == pytest.approx([1 / 3] * 3, abs=0.03)
+
+
+def test_a_positive_of_three_times_the_weight_is_drawn_three_times_as_often() -> None:
+    data = rows_only([[0, 2]] * 3000, products=3)
+    weights = np.array([1.0, 50.0, 3.0])
+
+    found = drawn(assemble(data, np.arange(3000), Companions(weights=weights), seed=0, step=0))
+
+    assert np.bincount(found, minlength=3) / 3000 == pytest.approx([0.25, 0, 0.75], abs=0.03)
+
+
+def test_queries_of_a_product_are_counted_whether_it_has_any_or_not() -> None:
+    data = rows_only([[0, 1], [1], [1, 3]], products=5)
+
+    assert data.queries_of_products().tolist() == [1, 3, 0, 1, 0]

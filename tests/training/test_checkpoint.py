@@ -1,15 +1,18 @@
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from service.contract.errors import CheckpointError
-from tests.tiny_data import write_checkpoint
+from tests.tiny_data import same, write_checkpoint
 from training.checkpoint import (
     ENCODER,
     RECORD,
     STATE,
     TRAINED_PRODUCTS,
+    Outcome,
     finish,
     load_checkpoint,
     save_state,
@@ -18,6 +21,7 @@ from training.checkpoint import (
 )
 from training.config import load_config
 from training.data.folders import read_data_folder
+from training.product_vectors import ROWS, VECTORS, product_vectors
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +78,13 @@ def test_no_checkpoint_and_an_unfinished_one_are_told_apart(tmp_path: Path) -> N
         f"{ENCODER}/tokenizer.json",
     ],
 )
-def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
-    folder = write_checkpoint(tmp_path, "run.epochs=1")
-    (folder / name).write_bytes(b'{"torn')
+def test_a_damaged_file_is_named(folder: Path, tmp_path: Path, name: str) -> None:
+    damaged = tmp_path / "checkpoint"
+    shutil.copytree(folder, damaged)
+    (damaged / name).write_bytes(b'{"torn')
 
     with pytest.raises(CheckpointError, match="damaged"):
-        load_checkpoint(folder)
+        load_checkpoint(damaged)
 
 
 def test_a_state_of_something_else_is_named(tmp_path: Path) -> None:
@@ -114,5 +119,45 @@ def test_an_encoder_that_cannot_be_written_leaves_the_run_unfinished(
     (tmp_path / ENCODER).touch()  # stands where the folder should
 
     with pytest.raises(CheckpointError, match="encoder cannot be written"):
-        finish(tmp_path, checkpoint.config, checkpoint.encoder, data, steps=1, data_digest="0" * 64)
+        finish(
+            tmp_path,
+            checkpoint.config,
+            Outcome(checkpoint.encoder, None, steps=1),
+            data,
+            data_digest="0" * 64,
+        )
     assert not (tmp_path / RECORD).exists()
+
+
+def test_a_checkpoint_gives_back_what_its_run_gave(folder: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(folder)
+    data = read_data_folder(folder.parent / "data")
+    vectors = product_vectors(np.eye(2, 32, dtype=np.float32), [1, 0], ["a", "b"], ["x", "y"])
+    start(tmp_path, checkpoint.config, data_digest="d")
+    finish(
+        tmp_path,
+        checkpoint.config,
+        Outcome(checkpoint.encoder, vectors, steps=7),
+        data,
+        data_digest="d",
+    )
+
+    found = load_checkpoint(tmp_path)
+    assert (found.record.steps, found.config) == (7, checkpoint.config)
+    assert same(found.encoder.model.state_dict(), checkpoint.encoder.model.state_dict())
+    assert checkpoint.product_vectors is None
+    assert found.product_vectors is not None
+    assert found.product_vectors.row_of == vectors.row_of
+    assert np.array_equal(found.product_vectors.vectors, vectors.vectors)
+
+
+@pytest.mark.parametrize("name", [VECTORS, ROWS])
+def test_damaged_vectors_of_products_are_named(folder: Path, tmp_path: Path, name: str) -> None:
+    damaged = tmp_path / "checkpoint"
+    shutil.copytree(folder, damaged)
+    vectors = np.eye(2, 32, dtype=np.float32)
+    product_vectors(vectors, [1, 0], ["a", "b"], ["x", "y"]).write(damaged)
+    (damaged / name).write_bytes(b'{"torn')
+
+    with pytest.raises(CheckpointError, match=r"product vectors .* are damaged"):
+        load_checkpoint(damaged)

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from service.contract.errors import ConfigError
-from training.config import RECOMMENDED, load_config
+from training.config import RECOMMENDED, load_config, parse_config
+from training.study.plan import load_study
 
 
 def test_without_a_file_the_recommended_recipe_is_taken() -> None:
@@ -58,10 +59,9 @@ def test_the_saved_copy_reads_back_equal(tmp_path: Path) -> None:
         ("run.epochs=0", "run.epochs: .* greater than or equal to 1 \\(found 0\\)"),
         ("run.epochs=many", "run.epochs: .*valid integer.*'many'"),
         ("run.batch_size=1", "run.batch_size"),
-        ("objective.base=triplet", "objective.base: .*decoupled_softmax"),
+        ("objective.base=triplet", "objective.base: .*'dexml', 'ngame', 'dexa' or 'prime'"),
         ("objective.temperature=0", "objective.temperature"),
         ("objective.temperature=nan", "objective.temperature"),
-        ("objective.tcm.negative_margin=0.95", "must be below positive_margin"),
         ("optimiser.learning_rate=-1", "optimiser.learning_rate"),
         ("run.precision=int8", "run.precision"),
         ("encoder.max_tokens=3", "encoder.max_tokens"),
@@ -75,6 +75,57 @@ def test_a_wrong_setting_is_named(override: str, said: str) -> None:
         load_config(overrides=[override])
 
 
+@pytest.mark.parametrize(
+    ("positive", "negative"), [("0.5", "0.5"), ("0.4", "0.6"), ("-0.2", "0.1")]
+)
+def test_given_margins_the_wrong_way_round_are_named(positive: str, negative: str) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=rf"negative_margin {negative} must be below positive_margin {positive}",
+    ):
+        load_config(overrides=margins(positive, negative))
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative"), [("auto", "0.99"), ("-0.9", "auto"), ("auto", "auto"), ("1", "-1")]
+)
+def test_an_auto_margin_may_stand_beside_any_other(positive: str, negative: str) -> None:
+    tcm = load_config(overrides=margins(positive, negative)).objective.tcm
+
+    assert (str(tcm.positive_margin), str(tcm.negative_margin)) == tuple(
+        side if side == "auto" else str(float(side)) for side in (positive, negative)
+    )
+
+
+@pytest.mark.parametrize(("positive", "negative"), [("auto", "0.5"), ("0.9", "auto")])
+def test_an_auto_margin_needs_steps_before_it_acts(positive: str, negative: str) -> None:
+    at_once = [*margins(positive, negative), "objective.tcm.start_ratio=0"]
+
+    with pytest.raises(ConfigError, match="taken from the steps before start_ratio, which is 0"):
+        load_config(overrides=[*at_once, "objective.tcm.weight=1"])
+    assert load_config(overrides=[*at_once, "objective.tcm.weight=0"]).objective.tcm.weight == 0
+
+
+def test_given_margins_may_act_from_the_first_step() -> None:
+    at_once = ["objective.tcm.weight=1", "objective.tcm.start_ratio=0"]
+
+    assert load_config(overrides=[*margins("0.9", "0.5"), *at_once]).objective.tcm.weight == 1
+
+
+@pytest.mark.parametrize(("margin", "least"), [(0.05, 0.1), (0.3, 0.31)])
+def test_a_least_margin_above_the_margin_is_named(margin: float, least: float) -> None:
+    changes = [f"objective.triplet.margin={margin}", f"objective.triplet.least_margin={least}"]
+
+    with pytest.raises(ConfigError, match=f"least_margin {least} must not exceed margin {margin}"):
+        load_config(overrides=changes)
+
+
+def test_a_least_margin_may_equal_the_margin() -> None:
+    changes = ["objective.triplet.margin=0.2", "objective.triplet.least_margin=0.2"]
+
+    assert load_config(overrides=changes).objective.triplet.least_margin == 0.2
+
+
 def test_a_file_that_is_not_there_or_not_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(tmp_path / "none.toml")
@@ -84,9 +135,45 @@ def test_a_file_that_is_not_there_or_not_toml_is_named(tmp_path: Path) -> None:
         load_config(torn)
 
 
-def test_every_committed_recipe_loads() -> None:
-    recipes = sorted(RECOMMENDED.parent.glob("*.toml"))
+RECIPES = [
+    *sorted(RECOMMENDED.parent.glob("*.toml")),
+    *sorted(RECOMMENDED.parent.glob("xmc-131k/*.toml")),
+]
+PLANS = sorted(RECOMMENDED.parent.glob("studies/*.toml"))
 
-    assert len(recipes) >= 2
-    for recipe in recipes:
-        load_config(recipe)
+
+@pytest.mark.parametrize(
+    "recipe", RECIPES, ids=lambda recipe: f"{recipe.parent.name}/{recipe.stem}"
+)
+def test_every_committed_recipe_loads(recipe: Path) -> None:
+    config = load_config(recipe)
+
+    assert parse_config(tomllib.loads(config.to_toml()), source="its copy") == config
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.stem)
+def test_every_committed_plan_of_a_study_loads(plan: Path) -> None:
+    assert len(load_study(plan).runs) >= 2
+
+
+def test_there_is_a_recipe_for_each_base_on_the_public_data() -> None:
+    bases = {load_config(r).objective.base for r in RECIPES if r.parent.name == "xmc-131k"}
+
+    assert bases == {"dexml", "ngame", "dexa", "prime"}
+    assert RECOMMENDED in RECIPES
+    assert PLANS
+
+
+def test_a_settings_file_must_be_whole_where_nothing_is_laid_under_it() -> None:
+    fields = tomllib.loads(RECOMMENDED.read_text())
+    del fields["objective"]["heads"]["hidden"]
+
+    with pytest.raises(ConfigError, match=r"mine: objective\.heads\.hidden: Field required"):
+        parse_config(fields, source="mine")
+
+
+def margins(positive: str, negative: str) -> list[str]:
+    return [
+        f"objective.tcm.positive_margin={positive}",
+        f"objective.tcm.negative_margin={negative}",
+    ]

@@ -6,8 +6,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from service.contract.errors import ConfigError
+from tests.tiny_data import write_checkpoint
 from tests.tiny_encoder import KINDS, MAX_POSITIONS, write_tiny_encoder
 from training import encoder as encoders
+from training.checkpoint import load_checkpoint
 from training.embedding import encode
 from training.encoder import load_encoder
 
@@ -51,6 +53,46 @@ def test_pooling_is_the_mean_of_the_real_tokens(tmp_path: Path) -> None:
 
     mean = hidden[: int(mask[0].sum())].mean(dim=0)
     assert torch.allclose(found, mean / mean.norm(), atol=1e-6)
+
+
+def test_cls_pooling_is_the_first_token_of_unit_length_whatever_the_padding(
+    tmp_path: Path,
+) -> None:
+    folder = str(write_tiny_encoder(tmp_path, TEXTS))
+    loaded = load_encoder(folder, max_tokens=32, pooling="cls")
+    loaded.model.eval()
+    batch = loaded.tokeniser.pad(loaded.tokeniser(TEXTS))
+    ids, mask = torch.from_numpy(batch.ids), torch.from_numpy(batch.mask)
+
+    with torch.no_grad():
+        found = loaded.model(ids, mask)
+        hidden = loaded.model.transformer(input_ids=ids, attention_mask=mask).last_hidden_state
+        alone = [encode(loaded.model, loaded.tokeniser([t]), loaded.tokeniser)[0] for t in TEXTS]
+        mean = load_encoder(folder, max_tokens=32).model.eval()(ids, mask)
+
+    first = hidden[:, 0]
+    assert torch.allclose(found, first / first.norm(dim=1, keepdim=True), atol=1e-6)
+    assert torch.allclose(found, torch.stack(alone), atol=1e-5)
+    assert not torch.allclose(found, mean, atol=0.01)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_a_checkpoint_pools_as_its_run_did(tmp_path: Path, pooling: str) -> None:
+    """The folder of the encoder says nothing of it, the settings beside it do."""
+    folder = write_checkpoint(tmp_path, "run.epochs=1", f"encoder.pooling={pooling}")
+    checkpoint = load_checkpoint(folder)
+    model = checkpoint.encoder.model.eval()
+    batch = checkpoint.encoder.tokeniser.pad(checkpoint.encoder.tokeniser(TEXTS))
+    ids, mask = torch.from_numpy(batch.ids), torch.from_numpy(batch.mask)
+
+    with torch.no_grad():
+        states = model.transformer(input_ids=ids, attention_mask=mask).last_hidden_state
+        found = model(ids, mask)
+
+    weights = mask[..., None].float()
+    pooled = states[:, 0] if pooling == "cls" else (states * weights).sum(dim=1)
+    assert model.pooling == pooling
+    assert torch.allclose(found, pooled / pooled.norm(dim=1, keepdim=True), atol=1e-6)
 
 
 def test_the_tokenizer_carries_truncation_and_padding(tmp_path: Path) -> None:

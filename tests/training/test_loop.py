@@ -1,6 +1,5 @@
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,18 +7,16 @@ import torch
 
 from service.contract.errors import CheckpointError
 from tests.tiny_data import read_data, same, tiny_config, weights
+from tests.training.tiny_runs import AUTO_MARGINS, lines_without_clock, stop_after
 from training import loop
 from training.checkpoint import STATE
 from training.data.folders import DataFolder
 from training.interruption import StoppedError
-from training.loop import fit, learning_rate
+from training.loop import fit
+from training.objective.margins import MarginError
 from training.run_log import read_log
 
-
-def stop_after(steps: int) -> Callable[[], bool]:
-    """Return a stop request that comes true at the given call, one call a step."""
-    calls = iter(range(1, 10**6))
-    return lambda: next(calls) >= steps
+pytestmark = pytest.mark.usefixtures("without_curves")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +28,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, data: DataFolder, encoder: P
 
 def test_training_lowers_the_loss_and_finds_the_products(whole: Path) -> None:
     log = read_log(whole / "log.jsonl")
-    losses = [line["terms"]["decoupled_softmax"] for line in log if "terms" in line]
+    losses = [line["terms"]["dexml"] for line in log if "terms" in line]
     checks = [line["validation"]["precision_at_1"] for line in log if "validation" in line]
 
     assert losses[-1] < 0.5 * losses[0]
@@ -43,7 +40,8 @@ def test_the_log_has_a_line_a_step_with_all_that_people_ask_for(whole: Path) -> 
     steps = [line for line in read_log(whole / "log.jsonl") if "terms" in line]
 
     assert [line["step"] for line in steps] == list(range(1, len(steps) + 1))
-    assert {"epoch", "terms", "learning_rate", "queries", "seconds"} <= set(steps[0])
+    assert {"epoch", "terms", "notes", "learning_rate", "queries", "seconds"} <= set(steps[0])
+    assert all(0 <= line["loading_seconds"] <= line["seconds"] for line in steps)
     assert (whole / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -65,11 +63,7 @@ def test_a_resumed_run_gives_the_very_weights_of_an_uninterrupted_one(
 
     assert same(weights(out), weights(whole))
     assert "training: 216/216 queries" in capsys.readouterr().err
-    without_clock = [
-        [{k: v for k, v in line.items() if k != "seconds"} for line in read_log(path / "log.jsonl")]
-        for path in (out, whole)
-    ]
-    assert without_clock[0] == without_clock[1]
+    assert lines_without_clock(out) == lines_without_clock(whole)
     assert not (out / STATE).exists()
 
 
@@ -107,10 +101,13 @@ def test_other_settings_do_not_go_on_with_a_run(
 
 def test_other_data_do_not_go_on_with_a_run(encoder: Path, whole: Path, tmp_path: Path) -> None:
     other = read_data(tmp_path / "other")
-    changed = DataFolder(other.path, other.products, other.queries[:-1])
+    fewer = DataFolder(other.path, other.products, other.queries[:-1])
+    name, product = other.queries[0].query_id, other.products.items[-1].product_id
+    filtered = DataFolder(other.path, other.products, other.queries, {name: frozenset({product})})
 
-    with pytest.raises(CheckpointError, match="other data"):
-        fit(tiny_config(encoder), changed, whole)
+    for changed in (fewer, filtered):
+        with pytest.raises(CheckpointError, match="other data"):
+            fit(tiny_config(encoder), changed, whole)
 
 
 def test_a_folder_of_other_files_is_not_touched(
@@ -182,18 +179,38 @@ def test_the_margin_is_an_option_that_shows_in_the_log(
     tmp_path: Path, data: DataFolder, encoder: Path, whole: Path
 ) -> None:
     out = tmp_path / "checkpoint"
-    fit(tiny_config(encoder, "objective.tcm.weight=1.0"), data, out)
+    fit(tiny_config(encoder, *AUTO_MARGINS), data, out)
 
-    steps = [line["terms"] for line in read_log(out / "log.jsonl") if "terms" in line]
-    assert "tcm" not in steps[0]
-    assert "tcm" in steps[-1]
+    steps = [line for line in read_log(out / "log.jsonl") if "terms" in line]
+    acts = [line["step"] for line in steps if "tcm" in line["terms"]]
+    assert acts == list(range(6, 16))  # from 30 % of 15 steps on
+    margins = {
+        (line["notes"]["positive_margin"], line["notes"]["negative_margin"]) for line in steps[5:]
+    }
+    assert len(margins) == 1
     assert not same(weights(out), weights(whole))
 
 
-@pytest.mark.parametrize(
-    ("step", "share"), [(0, 0.1), (9, 1.0), (10, 1.0), (55, 0.5), (99, 1 / 90)]
-)
-def test_the_rate_rises_over_the_first_tenth_and_falls_to_zero(step: int, share: float) -> None:
-    config = tiny_config(Path("x"), "optimiser.learning_rate=1.0", "optimiser.warmup_ratio=0.1")
+def test_margins_without_a_gap_stop_the_run_with_both_numbers(
+    tmp_path: Path, data: DataFolder, encoder: Path
+) -> None:
+    swapped = ("objective.tcm.positive_percentile=1", "objective.tcm.negative_percentile=100")
+    out = tmp_path / "checkpoint"
 
-    assert learning_rate(step, 100, config) == pytest.approx(share)
+    with pytest.raises(MarginError, match=r"positive_margin 0\.\d+ .* and negative_margin 0\.\d+ "):
+        fit(tiny_config(encoder, *AUTO_MARGINS, *swapped), data, out)
+    assert torch.load(out / STATE, weights_only=True)["step"] == 5
+
+
+def test_margins_without_a_gap_are_left_out_with_one_note_where_the_run_is_to_go_on(
+    tmp_path: Path, data: DataFolder, encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swapped = ("objective.tcm.positive_percentile=1", "objective.tcm.negative_percentile=100")
+    out = tmp_path / "checkpoint"
+    going_on = "objective.tcm.without_gap=leave_out"
+    fit(tiny_config(encoder, *AUTO_MARGINS, *swapped, going_on), data, out)
+
+    steps = [line for line in read_log(out / "log.jsonl") if "terms" in line]
+    assert len(steps) == 15
+    assert all(list(line["terms"]) == ["dexml"] for line in steps)
+    assert capsys.readouterr().err.count("note: TCM is left out of this run") == 1

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from service.contract.errors import UsageError
 from service.contract.text import normalise
-from training.data.folders import check_splits, find_data_file
+from training.data.folders import check_splits, find_data_file, read_filtered
 from training.data.matches import LabelledQuery, check_positives_exist, read_matches
 from training.data.products import Products, read_products
+from training.data.published_splits import has_published_splits
 from training.data.sources import Delivery, Order
 from training.data.splits import TRAIN, text_key
 
@@ -17,6 +18,8 @@ REPEATED_TEXTS = "queries that repeat a text within their split, train aside (ke
 
 def read_folder(order: Order) -> Delivery:
     """Read ``products.*`` and ``matches.*`` of a folder; splits that are there are kept.
+
+    So are the pairs of its ``filter.*``, and that its splits are those of a published set.
 
     Raises:
         UsageError: if no folder is named.
@@ -32,10 +35,13 @@ def read_folder(order: Order) -> Delivery:
     order.column_map.check_all_applied()
     check_positives_exist(queries, products, path)
     counts = {SHARED_TITLES: _sharing_titles(products)}
+    published = False
     if any(query.split for query in queries):
-        check_splits(queries, path)
+        published = has_published_splits(order.source)
+        check_splits(queries, path, published_splits=published)
         counts[REPEATED_TEXTS] = _repeated_texts(queries)
-    return Delivery(products, queries, counts=counts)
+    filtered = read_filtered(order.source, queries, products)
+    return Delivery(products, queries, counts=counts, filtered=filtered, published_splits=published)
 
 
 def _repeated_texts(queries: Sequence[LabelledQuery]) -> int:

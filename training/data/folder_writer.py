@@ -1,8 +1,9 @@
-"""Writes the two tables of a data folder so that `folders.read_data_folder` reads them back."""
+"""Writes the tables of a data folder so that `folders.read_data_folder` reads them back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from training.data.filter_pairs import write_filter
 from training.data.matches import RELEVANT, LabelledQuery
 from training.data.products import Products
 from training.data.table_writer import write_table
@@ -10,8 +11,15 @@ from training.data.table_writer import write_table
 _MATCHES = ("query_id", "text", "product_id", "split", "user_id", "grade")
 
 
-def write_data_files(folder: Path, products: Products, queries: Sequence[LabelledQuery]) -> None:
+def write_data_files(
+    folder: Path,
+    products: Products,
+    queries: Sequence[LabelledQuery],
+    filtered: Mapping[str, frozenset[str]] | None = None,
+) -> None:
     """Write ``products.csv`` and ``matches.csv``; columns that nobody fills are left out.
+
+    Where there are products ``filtered`` for a query, ``filter.csv`` holds them.
 
     Raises:
         DataError: if they cannot be written.
@@ -24,6 +32,8 @@ def write_data_files(folder: Path, products: Products, queries: Sequence[Labelle
     kept = [place for place, name in enumerate(_MATCHES) if not hidden.get(name)]
     names = [_MATCHES[place] for place in kept]
     write_table(folder / "matches.csv", names, [[row[place] for place in kept] for row in rows])
+    if filtered:
+        write_filter(folder / "filter.csv", filtered)
 
 
 def _product_rows(products: Products) -> tuple[list[str], list[list[str]]]:

@@ -16,17 +16,20 @@ from training.data.folder_source import read_folder
 from training.data.folder_writer import write_data_files
 from training.data.folders import read_data_folder
 from training.data.matches import SPLITS, LabelledQuery
-from training.data.prepared import PREPARED, Prepared, count_queries
+from training.data.prepared import Prepared, count_queries
 from training.data.pricerunner import read_pricerunner
+from training.data.published_splits import PREPARED
 from training.data.sources import Delivery, Order
 from training.data.splits import UNSEEN_SHARE, deal
 from training.data.synthetic import make_synthetic
 from training.data.table_writer import write_bytes
+from training.data.xmc import HELD_OUT_SHARE, read_xmc
 
 SOURCES: Mapping[str, Callable[[Order], Delivery]] = {
     "folder": read_folder,
     "pricerunner": read_pricerunner,
     "synthetic": make_synthetic,
+    "xmc": read_xmc,
 }
 """How each kind of source is read."""
 
@@ -34,6 +37,7 @@ OPTIONS_OF: Mapping[str, Sequence[str]] = {
     "folder": ("source", "column_map"),
     "pricerunner": ("source", "categories"),
     "synthetic": ("products",),
+    "xmc": ("source", "held_out_share"),
 }
 """Which options mean something for a kind of source; another one that is given is an error."""
 
@@ -48,10 +52,12 @@ def prepare(  # noqa: PLR0913  # one argument for each option of the command
     categories: Sequence[str] = (),
     products: int | None = None,
     column_map: ColumnMap | None = None,
+    held_out_share: float | None = None,
 ) -> Prepared:
     """Write ``products.csv``, ``matches.csv`` and ``prepared.json`` to the new folder ``out``.
 
-    Queries that come with their splits keep them, all others are dealt.
+    A source with filter pairs gets a ``filter.csv`` as well. Queries that come with their splits
+    keep them, all others are dealt.
 
     Args:
         kind: one of `SOURCES`.
@@ -62,6 +68,8 @@ def prepare(  # noqa: PLR0913  # one argument for each option of the command
         categories: the categories to keep; all where empty.
         products: how many products to make up.
         column_map: renames and joins columns of the source.
+        held_out_share: share of the published training texts to set aside, half validation,
+            half calibration; None for the default.
 
     Raises:
         UsageError: if an option is unknown, missing, or means nothing for this kind.
@@ -69,13 +77,15 @@ def prepare(  # noqa: PLR0913  # one argument for each option of the command
         DataError: if the source is missing or wrong; it names file, row and column.
     """
     column_map = column_map or ColumnMap()
-    order = Order(source, seed, tuple(categories), products, column_map)
+    order = Order(source, seed, tuple(categories), products, column_map, held_out_share)
     _check_options(kind, order)
     with _new_folder(out) as folder:
         delivery = SOURCES[kind](order)
         queries, dealt = _in_splits(delivery, seed=seed, unseen_share=unseen_share)
-        write_data_files(folder, delivery.products, queries)
-        data = read_data_folder(folder)
+        there = {query.query_id for query in queries}
+        filtered = {q: pairs for q, pairs in delivery.filtered.items() if q in there}
+        write_data_files(folder, delivery.products, queries, filtered)
+        data = read_data_folder(folder, published_splits=delivery.published_splits)
         prepared = Prepared(
             kind=kind,
             seed=seed,
@@ -86,6 +96,7 @@ def prepare(  # noqa: PLR0913  # one argument for each option of the command
             queries_left_out=len(delivery.queries) - len(queries),
             source_counts=delivery.counts,
             digest=data.digest(),
+            published_splits=delivery.published_splits,
         )
         write_bytes(folder / PREPARED, prepared.to_bytes())
         folder.replace(out)  # an empty folder at `out` is replaced as well
@@ -110,6 +121,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--products", type=int, metavar="N", help="products of synthetic")
     parser.add_argument(
+        "--held-out-share",
+        type=float,
+        metavar="SHARE",
+        help="share of the training texts of xmc set aside, half validation, half calibration; "
+        f"default: {HELD_OUT_SHARE}; 0 trains on all of them",
+    )
+    parser.add_argument(
         "--map", action="append", default=[], metavar="TARGET=SOURCE", help=f"of folder: {USAGE}"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
@@ -127,6 +145,7 @@ def run(arguments: argparse.Namespace) -> None:
         categories=categories,
         products=arguments.products,
         column_map=ColumnMap.parse(arguments.map),
+        held_out_share=arguments.held_out_share,
     )
     for line in prepared.lines():
         say(line)
@@ -144,10 +163,11 @@ def _check_options(kind: str, order: Order) -> None:
         "categories": bool(order.categories),
         "products": order.products is not None,
         "column_map": bool(order.column_map.rules),
+        "held_out_share": order.held_out_share is not None,
     }
     for option, is_given in given.items():
         if is_given and option not in OPTIONS_OF[kind]:
-            flag = "--map" if option == "column_map" else f"--{option}"
+            flag = "--map" if option == "column_map" else f"--{option.replace('_', '-')}"
             message = f"{flag} means nothing for --from {kind}; leave it out"
             raise UsageError(message)
 

@@ -8,9 +8,6 @@ from training.console import table
 from training.data.folders import DataFolder
 from training.data.splits import is_seen
 
-PREPARED = "prepared.json"
-"""File of a data folder that holds the record."""
-
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
@@ -36,6 +33,8 @@ class Prepared:
         queries_left_out: queries that were merged with, or left out for, another of their text.
         source_counts: what the source did to its rows, in words.
         digest: SHA-256 of what the folder says.
+        published_splits: whether the splits are those of a published set: a text may then lie in
+            train and in test.
     """
 
     kind: str
@@ -47,6 +46,7 @@ class Prepared:
     queries_left_out: int
     source_counts: Mapping[str, int]
     digest: str
+    published_splits: bool = False
 
     def to_bytes(self) -> bytes:
         """Return the record as the text of a JSON file."""

@@ -137,3 +137,55 @@ def test_no_data_file_two_of_them_or_no_folder_are_refused(tmp_path: Path) -> No
         find_data_file(tmp_path, "matches")
     with pytest.raises(DataError, match="is no folder"):
         find_data_file(tmp_path / "matches.csv", "matches")
+
+
+def test_filter_pairs_are_read_from_any_kind_of_file(tmp_path: Path) -> None:
+    data_folder(tmp_path)
+    write(tmp_path / "filter.tsv", "query_id\tproduct_id", "q-2\tp-1", "q-2\tp-2", "q-4\tp-1")
+
+    data = read_data_folder(tmp_path)
+
+    assert data.filtered == {"q-2": {"p-1", "p-2"}, "q-4": {"p-1"}}
+    write(tmp_path / "filter.csv", "query_id,product_id")
+    with pytest.raises(DataError, match=r"holds filter\.csv, filter\.tsv; keep one of them"):
+        read_data_folder(tmp_path)
+
+
+def test_a_filter_pair_of_a_strange_query_is_refused(tmp_path: Path) -> None:
+    data_folder(tmp_path)
+    path = write(tmp_path / "filter.csv", "query_id,product_id", "q-9,p-1")
+
+    with pytest.raises(DataError, match="'q-9' is no query of the matches") as caught:
+        read_data_folder(tmp_path)
+
+    assert str(caught.value).startswith(f"{path}, row 2, column 'query_id'")
+
+
+def test_filter_pairs_change_the_digest_and_their_order_does_not(tmp_path: Path) -> None:
+    before = read_data_folder(data_folder(tmp_path)).digest()
+    rows = ["q-2,p-1", "q-4,p-2", "q-2,p-2"]
+
+    write(tmp_path / "filter.csv", "query_id,product_id")
+    empty = read_data_folder(tmp_path).digest()
+    write(tmp_path / "filter.csv", "query_id,product_id", *rows)
+    one = read_data_folder(tmp_path).digest()
+    write(tmp_path / "filter.csv", "query_id,product_id", *rows[::-1])
+    turned = read_data_folder(tmp_path).digest()
+    write(tmp_path / "filter.csv", "query_id,product_id", *rows[:2])
+    fewer = read_data_folder(tmp_path).digest()
+
+    assert empty == before
+    assert one == turned
+    assert len({before, one, fewer}) == 3
+
+
+def test_published_splits_are_what_the_record_or_the_caller_says(tmp_path: Path) -> None:
+    data_folder(tmp_path)
+    header = "query_id,text,product_id,split"
+    write(tmp_path / "matches.csv", header, "1,sony,p-1,train", "2,SONY,p-1,test")
+
+    assert len(read_data_folder(tmp_path, published_splits=True).queries) == 2
+    write(tmp_path / "prepared.json", '{"published_splits": true}')
+    assert len(read_data_folder(tmp_path).queries) == 2
+    with pytest.raises(DataError, match="is in train and query '2'"):
+        read_data_folder(tmp_path, published_splits=False)

@@ -48,6 +48,7 @@ def test_a_data_folder_opens_and_its_record_tells_how_it_was_made(tmp_path: Path
     assert record["kind"] == "synthetic"
     assert record["seed"] == 4
     assert record["dealt"]["unseen_share"] == 0.15
+    assert record["published_splits"] is False
     assert record["splits"]["train"]["queries"] == len(data.split("train"))
 
 
@@ -118,13 +119,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_refused_with_those_there_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ConfigError, match="'shopify', only folder, pricerunner, synthetic"):
+    with pytest.raises(ConfigError, match="'shopify', only folder, pricerunner, synthetic, xmc"):
         prepare("shopify", None, tmp_path / "data")
     with pytest.raises(SystemExit) as caught:
         arguments("--from", "shopify", "--out", "data")
 
     assert caught.value.code == 2
-    assert "'folder', 'pricerunner', 'synthetic'" in capsys.readouterr().err
+    assert "'folder', 'pricerunner', 'synthetic', 'xmc'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,15 @@ def test_an_unknown_kind_is_refused_with_those_there_are(
         (["--from", "folder", "--products", "9"], "--products means nothing for --from folder"),
         (["--from", "folder", "--categories", "a, b"], "--categories means nothing for"),
         (["--from", "synthetic", "--map", "title=a"], "--map means nothing for --from synthetic"),
+        (
+            ["--from", "folder", "--held-out-share", "0"],
+            "--held-out-share means nothing for --from folder",
+        ),
+        (["--from", "xmc", "--map", "title=a"], "--map means nothing for --from xmc"),
+        (
+            ["--from", "xmc", "--source", "x", "--held-out-share", "1"],
+            "the held-out share is 1.0; name one from 0 to below 1",
+        ),
         (["--from", "synthetic", "--unseen-share", "1"], "the share of unseen products is 1.0"),
     ],
 )
@@ -168,3 +178,18 @@ def test_the_command_says_what_it_wrote_and_writes_the_figures(
     assert "products: 8" in said
     assert said[-1] == f"written to {out}"
     assert json.loads(figures.read_text())["products"] == 8
+
+
+def test_filter_pairs_of_queries_that_are_merged_away_go_with_them(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    write(source / "products.csv", "product_id,title", "p-1,Sony", "p-2,Bose")
+    rows = [f"q-{number},one text,p-1" for number in range(4)]
+    write(source / "matches.csv", "query_id,text,product_id", *rows)
+    pairs = [f"q-{number},p-2" for number in range(4)]
+    write(source / "filter.csv", "query_id,product_id", *pairs)
+
+    prepare("folder", source, tmp_path / "data")
+
+    data = read_data_folder(tmp_path / "data")
+    assert len(data.queries) == 1
+    assert data.filtered == {data.queries[0].query_id: {"p-2"}}

@@ -237,6 +237,27 @@ def test_blank_texts_and_repeats_within_a_split_are_no_leak() -> None:
     )
 
 
+@pytest.mark.parametrize("first", SPLITS)
+@pytest.mark.parametrize("second", SPLITS)
+def test_in_published_splits_a_text_may_lie_in_train_and_in_test_alone(
+    first: str, second: str
+) -> None:
+    queries = [labelled("q-1", "sony", split=first), labelled("q-2", "SONY", split=second)]
+
+    if first == second or {first, second} == {"train", "test"}:
+        check_no_leak(queries, published_splits=True)
+    else:
+        with pytest.raises(DataError, match=f"is in {first} and query 'q-2'"):
+            check_no_leak(queries, published_splits=True)
+
+
+def test_in_published_splits_a_text_of_train_and_test_is_in_no_third_split() -> None:
+    queries = [labelled(split, "sony", split=split) for split in ("train", "test", "calibration")]
+
+    with pytest.raises(DataError, match="query 'calibration'"):
+        check_no_leak(queries, published_splits=True)
+
+
 def test_a_query_is_seen_if_one_of_its_positives_was_trained() -> None:
     trained = trained_products(
         [labelled("q-1", "a", "p-1", split="train"), labelled("q-2", "b", "p-2", split="test")]

@@ -1,0 +1,1 @@
+"""What a run minimises: a base, its products' vectors, and the auxiliary objectives beside it."""
