@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from training import checkpoint
@@ -12,6 +12,7 @@ from training.console import Progress, complain, progress, say
 from training.data.folders import DataFolder
 from training.dealing import prepare_step
 from training.evaluation import CatalogueTexts, retrieval_figures
+from training.folder_lock import alone_in
 from training.head_report import head_lines
 from training.interruption import StoppedError, stop_requests
 from training.precision import choose_machine
@@ -41,14 +42,14 @@ def fit(
 
     Raises:
         DataError: if there is nothing to train on.
-        CheckpointError: if ``out`` belongs to another run.
+        CheckpointError: if ``out`` belongs to another run, or another process trains into it.
         LossError: if the loss or its gradient stops being a number.
         MarginError: if the margins of TCM leave no gap.
         StoppedError: if a stop was asked for; the state is saved first.
     """
     ranks = join_ranks(choose_machine(config.run).device)
     try:
-        with _one_voice(ranks):
+        with _one_voice(ranks), alone_in(out) if ranks.is_main else nullcontext():
             _fit(config, data, out, ranks, should_stop)
     finally:
         leave_ranks()
