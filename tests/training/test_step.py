@@ -103,6 +103,29 @@ def test_up_to_its_tokens_a_step_keeps_activations_and_passes_each_text_once(
 
 
 @pytest.mark.usefixtures("small_chunks")
+def test_each_chunk_of_each_step_drops_entries_of_its_own_and_the_same_in_both_passes(
+    data: DataFolder, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = set_up(tiny_config(encoder, "run.tokens_with_gradients=1"), data)
+    seeds: list[tuple[int, int]] = []
+    real = run.encoder.model.forward
+
+    def noted(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        seeds.append((run.step, torch.initial_seed()))
+        return real(ids, mask)
+
+    monkeypatch.setattr(run.encoder.model, "forward", noted)
+    advance(run, 2)
+
+    by_step = [[seed for step, seed in seeds if step == number] for number in range(2)]
+    for some in by_step:
+        first, second = some[: len(some) // 2], some[len(some) // 2 :]
+        assert first == second
+        assert len(set(first)) == len(first) > 2
+    assert not set(by_step[0]) & set(by_step[1])
+
+
+@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("tokens", [0, 1])
 @pytest.mark.parametrize("base", BASES)
 def test_the_gradient_is_that_of_the_whole_loss_in_one_graph(

@@ -92,6 +92,14 @@ def test_only_the_last_tenth_of_the_run_before_it_acts_is_watched(
     assert seen(tcm) == (pairs, pairs)
 
 
+def test_the_watch_begins_with_the_very_step_at_a_tenth_before_the_start() -> None:
+    tcm = margin("start_ratio=0.5")
+
+    tcm.watch(SIMILARITY, RIGHT, ~RIGHT, run_ratio=0.4)
+
+    assert seen(tcm) == (2, 4)
+
+
 def test_ignored_pairs_are_not_watched() -> None:
     tcm = margin()
 
