@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from tests.tiny_encoder import write_tiny_encoder
 from training import embedding
 from training.embedding import embed, encode
 from training.encoder import LoadedEncoder, load_encoder
+from training.ranks import Ranks
 
 TEXTS = ["red shoe", "a much longer name of a green hat", "Red  SHOE", "", "blue shoe"]
 
@@ -40,6 +43,35 @@ def test_dropout_is_off_and_the_model_trains_on_afterwards(loaded: LoadedEncoder
 
     assert np.array_equal(embedded(loaded, TEXTS), embedded(loaded, TEXTS))
     assert loaded.model.training
+
+
+@dataclass(frozen=True)
+class InTurn(Ranks):
+    """Processes that run one after the other: each adds up with those before it."""
+
+    shares: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+
+    def add_up(self, tensors: Iterable[torch.Tensor]) -> None:
+        for tensor in tensors:
+            self.shares.append(tensor.clone())
+            tensor.copy_(torch.stack(self.shares).sum(dim=0))
+
+
+def test_several_processes_share_the_texts_and_get_the_very_embeddings_of_one(
+    loaded: LoadedEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "_BLOCK", 1)
+    shares: list[torch.Tensor] = []
+    tokens = loaded.tokeniser(TEXTS)
+    found = [
+        embed(loaded.model, tokens, loaded.tokeniser, what="texts", ranks=InTurn(rank, 3, shares))
+        for rank in range(3)
+    ]
+
+    assert np.array_equal(found[-1], embedded(loaded, TEXTS))
+    owned = torch.stack([(share != 0).any(dim=1) for share in shares])
+    assert owned.sum(dim=1).tolist() == [2, 1, 1]
+    assert (owned.sum(dim=0) == 1).all()
 
 
 def test_an_encoder_that_gives_no_numbers_is_named(loaded: LoadedEncoder) -> None:
