@@ -113,7 +113,7 @@ class Children:
 
     def stop(self) -> None:
         """Ask every child to save its state and end; start no more of them."""
-        self._signal(signal.SIGINT)
+        self._signal(signal.SIGTERM)  # children of a background job may ignore SIGINT
 
     def kill(self) -> None:
         """End every child at once; start no more of them."""
