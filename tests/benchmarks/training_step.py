@@ -1,23 +1,28 @@
 """What the auxiliary objectives cost: a step with ALC and TCM against the base's own step.
 
 Run by `make bench-training`. Base and full objective take turns in one process, on batches of the
-same texts, so that a noisy machine disturbs both alike; figures are medians. Asserts nothing.
+same texts, so that a noisy machine disturbs both alike; figures are medians. Beside it stands what
+the objectives cost by themselves, on embeddings of the batch's size, as a share of the base's step:
+a figure that a noisy machine moves less. Asserts nothing.
 """
 
 import argparse
 import json
 import tempfile
+import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+from torch.nn.functional import normalize
 
 from tests.benchmarks.machine import machine
 from training.config import load_config
 from training.console import progress, say, table
 from training.data.folders import DataFolder, read_data_folder
 from training.data.prepare import prepare
+from training.objective.embedded_batch import EmbeddedBatch
 from training.run import Run, set_up
 from training.step import StepFigures, take_step
 
@@ -63,7 +68,15 @@ def main() -> None:
     }
     arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     for line in table(
-        ("base", "batch", "s a step", "with ALC + TCM", "ratio", "loading share"),
+        (
+            "base",
+            "batch",
+            "s a step",
+            "with ALC + TCM",
+            "ratio",
+            "objectives alone",
+            "loading share",
+        ),
         [
             [
                 step["base"],
@@ -71,6 +84,7 @@ def main() -> None:
                 f"{step['seconds']:.3f}",
                 f"{step['seconds_with_auxiliary']:.3f}",
                 f"{step['ratio']:.3f}",
+                f"{1 + step['objective_share']:.3f}",
                 f"{step['loading_share']:.4f}",
             ]
             for step in steps
@@ -91,6 +105,7 @@ def _measure(data: DataFolder, base: str, size: int, rounds: int) -> dict[str, A
                 plain_steps.append(one)
                 full_steps.append(other)
                 shown.advance(1)
+    own = [_objective_seconds(run, size) for run in (plain, full)]
     seconds, with_auxiliary = _seconds(plain_steps), _seconds(full_steps)
     return {
         "base": base,
@@ -101,9 +116,31 @@ def _measure(data: DataFolder, base: str, size: int, rounds: int) -> dict[str, A
         "ratio": median(
             other.seconds / one.seconds for one, other in zip(plain_steps, full_steps, strict=True)
         ),
+        "objective_share": (own[1] - own[0]) / seconds,
         "loading_share": median(step.loading_seconds / step.seconds for step in plain_steps),
         "terms": sorted(full_steps[-1].losses),
     }
+
+
+def _objective_seconds(run: Run, size: int) -> float:
+    """Return the median seconds of the objective, forth and back, on random embeddings."""
+    taken: list[float] = []
+    for turn in range(5):
+        generator = torch.Generator().manual_seed(turn)
+        leaves = normalize(torch.randn(2 * size, run.encoder.dim, generator=generator), dim=1)
+        leaves.requires_grad_()
+        batch = EmbeddedBatch(
+            queries=leaves[:size],
+            texts=leaves[size:],
+            product_rows=torch.arange(size),
+            is_positive=torch.eye(size, dtype=torch.bool),
+            is_ignored=torch.zeros(size, size, dtype=torch.bool),
+            sampled=torch.arange(size),
+        )
+        started = time.perf_counter()
+        run.objective(batch, run_ratio=0.5).total().backward()
+        taken.append(time.perf_counter() - started)
+    return median(taken)
 
 
 def _run(data: DataFolder, base: str, size: int, *overrides: str) -> Run:
