@@ -94,9 +94,9 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     """
     fields = _read(RECOMMENDED)
     if path is not None:
-        _lay_over(fields, _read(path))
+        lay_over(fields, _read(path))
     for override in overrides:
-        _lay_over(fields, _parse_override(override))
+        lay_over(fields, _parse_override(override))
     return parse_config(fields, source=str(path or "the recommended recipe"))
 
 
@@ -146,11 +146,11 @@ def _parse_override(override: str) -> dict[str, Any]:
     return value
 
 
-def _lay_over(fields: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    """Put ``changes`` into ``fields``, table by table."""
+def lay_over(fields: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Put ``changes`` into ``fields``, table by table; what they do not name stays."""
     for key, value in changes.items():
         below = fields.get(key)
         if isinstance(below, dict) and isinstance(value, Mapping):
-            _lay_over(below, value)
+            lay_over(below, value)
         else:
             fields[key] = value

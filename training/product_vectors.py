@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64
 from service.contract.errors import CheckpointError
 from training.data.splits import text_key
 from training.data.table_writer import write_bytes
+from training.durable import flush_to_disk
 
 VECTORS = "product_vectors.npy"
 ROWS = "product_vectors.jsonl"
@@ -64,6 +65,7 @@ class ProductVectors:
         """
         with (folder / VECTORS).open("wb") as file:
             np.save(file, self.vectors)
+        flush_to_disk(folder / VECTORS)  # before the record says that the run is finished
         lines = (json.dumps([*key, row]) + "\n" for key, row in self.row_of.items())
         write_bytes(folder / ROWS, "".join(lines).encode())
 

@@ -3,12 +3,17 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from service.contract.errors import ConfigError
+
+
+_PATIENCE = timedelta(hours=6)
+"""How long the others wait while the main process validates or writes."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def join_ranks(device: torch.device) -> Ranks:
     if dist.is_initialized():
         return Ranks(dist.get_rank(), dist.get_world_size())
     try:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     except (ValueError, RuntimeError) as error:
         message = f"the processes of this run did not find each other ({error}); use torchrun"
         raise ConfigError(message) from error

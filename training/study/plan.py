@@ -10,7 +10,7 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from service.contract.errors import ConfigError, UsageError
-from training.config import Config, load_config
+from training.config import Config, lay_over, load_config
 from training.config_fields import Section
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+_.-]*$")]
@@ -111,7 +111,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     fields = _read(path)
     of_file = [item for item in overrides if item.partition(".")[0].strip() in _TABLES]
     for item in of_file:
-        _lay_over(fields, _parse(item))
+        lay_over(fields, _parse(item))
     of_runs = [item for item in overrides if item not in of_file]
     file = _validated(fields, path)
     section = file.study
@@ -184,12 +184,3 @@ def _parse(item: str) -> Settings:
     except tomllib.TOMLDecodeError as error:
         message = f"--set {item!r} is not TOML ({error}); for example study.seeds=[0]"
         raise UsageError(message) from error
-
-
-def _lay_over(fields: Settings, changes: Mapping[str, Any]) -> None:
-    for key, value in changes.items():
-        below = fields.get(key)
-        if isinstance(below, dict) and isinstance(value, Mapping):
-            _lay_over(below, value)
-        else:
-            fields[key] = value
