@@ -11,7 +11,6 @@ from torch import Tensor
 
 from service.contract.errors import ConfigError
 
-
 _PATIENCE = timedelta(hours=6)
 """How long the others wait while the main process validates or writes."""
 
