@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.contract.decision import Reason
+from service.contract.decision import NEVER_ACCEPTED
 from service.recommender import Answer, Recommender
 from training.console import progress
 from training.data.matches import LabelledQuery
 from training.evaluation import BEST, JudgedQueries, RankedAnswers, judge
 
 _BLOCK = 256
-_NEVER_ACCEPTED = (Reason.AMBIGUOUS_PRODUCT, Reason.EMPTY_TEXT, Reason.ENCODER_FAILED)
 
 
 def answer_all(
@@ -37,7 +36,7 @@ def judge_served(
     """
     answers = answer_all(recommender, [query.text for query in queries], k=BEST, what=what)
     similarity = np.array(
-        [np.nan if answer.reason in _NEVER_ACCEPTED else answer.similarity for answer in answers],
+        [np.nan if answer.reason in NEVER_ACCEPTED else answer.similarity for answer in answers],
         dtype=np.float64,
     )
     ranked = RankedAnswers(

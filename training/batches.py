@@ -127,6 +127,21 @@ def batches_per_epoch(queries: int, batch_size: int) -> int:
     return -(-queries // batch_size)
 
 
+def batch_bounds(queries: int, batches: int, number: int) -> tuple[int, int]:
+    """Return where a batch begins and ends among queries cut into batches of nearly equal size.
+
+    The first batches have one query more than the others where they cannot be equal.
+
+    Args:
+        queries: how many there are.
+        batches: how many batches they are cut into, at least 1.
+        number: which batch, from 0; ``batches`` itself begins at the end.
+    """
+    size, larger = divmod(queries, batches)
+    begin, end = (n * size + min(n, larger) for n in (number, number + 1))
+    return begin, end
+
+
 def assemble(
     data: TrainingSet,
     rows: Int[np.ndarray, " query"],

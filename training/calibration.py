@@ -17,9 +17,36 @@ from jaxtyping import Bool, Float
 from scipy.stats import beta, binom
 
 from service.contract.manifest import OperatingPoint
+from training.evaluation import JudgedQueries
 
 GRID_STEPS = 100
 """Thresholds tried at most: one per percent of coverage on the validation set."""
+
+
+def operating_point_of(
+    validation: JudgedQueries,
+    calibration: JudgedQueries,
+    *,
+    target_precision: float,
+    confidence: float,
+) -> OperatingPoint | None:
+    """Return what `choose_operating_point` finds on the thresholds of `thresholds_to_try`.
+
+    Args:
+        validation: judged answers that give the thresholds and their order.
+        calibration: judged answers to other queries, on which the thresholds are tested.
+        target_precision: precision to promise among the accepted, in (0, 1).
+        confidence: probability that the promise holds, in (0, 1).
+    """
+    return choose_operating_point(
+        calibration.similarity,
+        calibration.is_correct,
+        thresholds_in_order=thresholds_to_try(
+            validation.similarity, validation.is_correct, target_precision=target_precision
+        ),
+        target_precision=target_precision,
+        confidence=confidence,
+    )
 
 
 def choose_operating_point(

@@ -1,6 +1,5 @@
 """A run on disk: state to resume from, then weights, settings and provenance to export from."""
 
-import hashlib
 import json
 import subprocess
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ from service.contract.release import RELEASE
 from training.config import Config, load_config
 from training.console import first_line
 from training.data.folders import DataFolder
-from training.data.splits import text_key
+from training.data.splits import text_digest
 from training.data.table_writer import write_bytes
 from training.durable import flush_to_disk
 from training.encoder import LoadedEncoder, load_encoder
@@ -192,11 +191,6 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(message) from error
     vectors = read_product_vectors(folder)
     return Checkpoint(folder, config, record, encoder, products, texts, vectors)
-
-
-def text_digest(text: str) -> str:
-    """Return 16 hex digits that stand for a text, the same for all texts that normalise alike."""
-    return hashlib.blake2b(text_key(text).encode(), digest_size=8).hexdigest()
 
 
 def current_commit() -> str | None:

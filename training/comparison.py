@@ -10,7 +10,7 @@ from training.data.folders import DataFolder
 from training.data.matches import LabelledQuery
 from training.encoder import load_encoder
 from training.evaluation import CatalogueTexts, JudgedQueries, figures_by_group, judge
-from training.retrieval import embed_texts, encoder_answers
+from training.retrieval import EmbeddedTexts, embed_texts, encoder_answers
 from training.rules import BEST, Propensity, Rules, rules_of
 
 TFIDF = "TF-IDF"
@@ -41,8 +41,7 @@ def compare(
         depth: how many products of a query are looked at.
     """
     config = checkpoint.config
-    texts = data.products.texts(config.data.product_text)
-    catalogue = CatalogueTexts(data.products.product_ids(), texts)
+    catalogue = CatalogueTexts.of(data.products, config.data.product_text)
     rules = rules_of(data, propensity=propensity, depth=depth)
     judged = judge_baselines(
         BASELINES,
@@ -53,6 +52,20 @@ def compare(
         max_tokens=config.encoder.max_tokens,
         rules=rules,
     )
+    judged[TRAINED], embedded = judge_trained(checkpoint, queries, catalogue, rules)
+    systems = {name: dict(figures_by_group(found)) for name, found in judged.items()}
+    consistency = threshold_consistency(embedded, queries, data.products, rules=rules)
+    systems[TRAINED]["all"]["opis"] = consistency
+    return systems
+
+
+def judge_trained(
+    checkpoint: Checkpoint,
+    queries: Sequence[LabelledQuery],
+    catalogue: CatalogueTexts,
+    rules: Rules,
+) -> tuple[JudgedQueries, EmbeddedTexts]:
+    """Return the judged answers of the trained encoder, and the embeddings they came from."""
     embedded = embed_texts(
         checkpoint.encoder,
         [query.text for query in queries],
@@ -61,11 +74,7 @@ def compare(
         product_vectors=checkpoint.product_vectors,
     )
     answers = embedded.answers(catalogue.product_ids, search=rules.search(queries))
-    judged[TRAINED] = judge(queries, answers, checkpoint.trained_products, rules=rules)
-    systems = {name: dict(figures_by_group(found)) for name, found in judged.items()}
-    consistency = threshold_consistency(embedded, queries, data.products, rules=rules)
-    systems[TRAINED]["all"]["opis"] = consistency
-    return systems
+    return judge(queries, answers, checkpoint.trained_products, rules=rules), embedded
 
 
 def judge_baselines(  # noqa: PLR0913  # the last has a default

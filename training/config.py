@@ -92,12 +92,28 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     Raises:
         ConfigError: if the file cannot be read, a key is unknown or a value is out of range.
     """
-    fields = _read(RECOMMENDED)
+    fields = read_toml(RECOMMENDED)
     if path is not None:
-        lay_over(fields, _read(path))
+        lay_over(fields, read_toml(path))
     for override in overrides:
         lay_over(fields, _parse_override(override))
     return parse_config(fields, source=str(path or "the recommended recipe"))
+
+
+def read_toml(path: Path, *, example: str = RECOMMENDED.name) -> dict[str, Any]:
+    """Return the fields of a TOML file; ``example`` names one that is right.
+
+    Raises:
+        ConfigError: if the file cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"{path} cannot be read ({error.strerror}); name a TOML file"
+        raise ConfigError(message) from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        message = f"{path} is not TOML ({error}); see {example} for an example"
+        raise ConfigError(message) from error
 
 
 def parse_config(fields: Mapping[str, Any], *, source: str) -> Config:
@@ -117,17 +133,6 @@ def parse_config(fields: Mapping[str, Any], *, source: str) -> Config:
             else f" (found {first['input']!r})"
         )
         message = f"{source}: {where}: {first['msg']}{given}; see {RECOMMENDED.name} for all keys"
-        raise ConfigError(message) from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"{path} cannot be read ({error.strerror}); name a TOML file"
-        raise ConfigError(message) from error
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        message = f"{path} is not TOML ({error}); see {RECOMMENDED.name} for an example"
         raise ConfigError(message) from error
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 
 from training.data.matches import LabelledQuery
+from training.data.products import Products
 from training.metrics import (
     COVERAGE_PRECISIONS,
     PROPENSITY_RANKS,
@@ -26,6 +27,11 @@ class CatalogueTexts:
 
     product_ids: Sequence[str]
     texts: Sequence[str]
+
+    @staticmethod
+    def of(products: Products, product_text: Sequence[str]) -> "CatalogueTexts":
+        """Return the texts that the columns ``product_text`` make of each product."""
+        return CatalogueTexts(products.product_ids(), products.texts(product_text))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from training.rules import rules_of
 from training.run import Run, set_up
 from training.run_log import RunLog, draw_curves, read_log
 from training.step import take_step
-from training.trained_vectors import trained_vectors
+from training.trained_vectors import served_vectors, trained_vectors
 
 
 def fit(
@@ -173,14 +173,13 @@ def _validate(run: Run, data: DataFolder, log: RunLog) -> None:
     queries = data.split("validation")
     if every == 0 or (epoch % every and run.step < run.steps) or not queries:
         return
-    texts = data.products.texts(run.config.data.product_text)
     judged = judge_encoder(
         run.encoder,
         queries,
-        CatalogueTexts(data.products.product_ids(), texts),
+        CatalogueTexts.of(data.products, run.config.data.product_text),
         trained_products=data.trained_products(),
-        product_vectors=trained_vectors(run, data),
         what="validating",
+        products=served_vectors(run, what="validating: products")[run.data.row_of_product],
         rules=rules_of(data),
     )
     figures = retrieval_figures(judged)

@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from service.contract.decision import Reason
+from service.contract.decision import NEVER_ACCEPTED
 from service.contract.errors import DataError
 from training.data.tables import Table, read_table
 from training.label_plan import Pilot
 
 YES_OR_NO: Mapping[str, bool] = {"true": True, "1": True, "false": False, "0": False}
 """What the column ``is_correct`` may hold, in any case."""
-
-_NEVER_ACCEPTED = (Reason.AMBIGUOUS_PRODUCT, Reason.EMPTY_TEXT, Reason.ENCODER_FAILED)
 
 
 def pilot_of_counts(queries: int, accepted: int, wrong: int) -> Pilot:
@@ -81,7 +79,7 @@ def pilot_of_answers(path: Path) -> Pilot:
         message = f"{path} holds no answer; give at least one row"
         raise DataError(message)
     similarity = [
-        math.nan if reasons[row].strip() in _NEVER_ACCEPTED else _similarity(answers, row)
+        math.nan if reasons[row].strip() in NEVER_ACCEPTED else _similarity(answers, row)
         for row in rows
     ]
     is_correct = [_is_correct(answers, row) for row in rows]

@@ -1,6 +1,5 @@
 """Vectors that training gave to products; they are served in place of their texts' embeddings."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from service.contract.errors import CheckpointError
-from training.data.splits import text_key
+from training.data.splits import text_digest
 from training.data.table_writer import write_bytes
 from training.durable import flush_to_disk
 
@@ -54,7 +53,7 @@ class ProductVectors:
     ) -> Int64[np.ndarray, " product"]:
         """Return the row of each product, -1 for those without a vector."""
         pairs = zip(product_ids, texts, strict=True)
-        found = [self.row_of.get((product_id, _digest(text)), -1) for product_id, text in pairs]
+        found = [self.row_of.get((product_id, text_digest(text)), -1) for product_id, text in pairs]
         return np.array(found, dtype=np.int64)
 
     def write(self, folder: Path) -> None:
@@ -77,7 +76,7 @@ def product_vectors(
     texts: Sequence[str],
 ) -> ProductVectors:
     """Return the vectors of a catalogue whose products take the given rows of ``vectors``."""
-    keys = zip(product_ids, map(_digest, texts), strict=True)
+    keys = zip(product_ids, map(text_digest, texts), strict=True)
     return ProductVectors(vectors, dict(zip(keys, rows, strict=True)))
 
 
@@ -108,7 +107,3 @@ def _must_fit(vectors: np.ndarray, row_of: Mapping[tuple[str, str], int]) -> Non
     if row_of and not 0 <= min(row_of.values()) <= max(row_of.values()) < len(vectors):
         message = f"{ROWS} names a row beyond the {len(vectors)} of {VECTORS}"
         raise ValueError(message)
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text_key(text).encode(), digest_size=8).hexdigest()

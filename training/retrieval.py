@@ -1,7 +1,7 @@
 """Answers of an encoder over a whole catalogue, before export."""
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -38,6 +38,10 @@ class EmbeddedTexts:
     is_blank: Bool[np.ndarray, " query"]
     has_twin: Bool[np.ndarray, " product"]
 
+    def where(self, mask: Bool[np.ndarray, " query"]) -> "EmbeddedTexts":
+        """Return the queries that ``mask`` picks, beside the whole catalogue."""
+        return replace(self, queries=self.queries[mask], is_blank=self.is_blank[mask])
+
     def answers(self, product_ids: Sequence[str], *, search: Search | None = None) -> RankedAnswers:
         """Return the best products of each query; ``product_ids`` are those of the catalogue."""
         similarity, rows = nearest(self.queries, self.products, search=search)
@@ -57,6 +61,7 @@ def embed_texts(
     catalogue: CatalogueTexts,
     *,
     what: str,
+    products: Float32[np.ndarray, "product dim"] | None = None,
     product_vectors: ProductVectors | None = None,
 ) -> EmbeddedTexts:
     """Return queries and catalogue as the encoder sees them.
@@ -66,18 +71,21 @@ def embed_texts(
         query_texts: may be blank.
         catalogue: the products to choose from.
         what: names the progress bar.
+        products: unit vector of each product, where they are at hand already.
         product_vectors: vectors that stand in place of the embeddings of products' texts.
     """
     tokeniser = encoder.tokeniser
-    products, queries = tokeniser(catalogue.texts), tokeniser(query_texts)
-    vectors = embed(encoder.model, products, tokeniser, what=f"{what}: products")
+    product_texts, queries = tokeniser(catalogue.texts), tokeniser(query_texts)
+    vectors = products
+    if vectors is None:
+        vectors = embed(encoder.model, product_texts, tokeniser, what=f"{what}: products")
     if product_vectors is not None:
         vectors = product_vectors.laid_over(vectors, catalogue.product_ids, catalogue.texts)
     return EmbeddedTexts(
         queries=embed(encoder.model, queries, tokeniser, what=f"{what}: queries"),
         products=vectors,
         is_blank=np.array([text.is_blank for text in queries], dtype=bool),
-        has_twin=twins([text.ids for text in products]),
+        has_twin=twins([text.ids for text in product_texts]),
     )
 
 
@@ -87,16 +95,13 @@ def encoder_answers(
     catalogue: CatalogueTexts,
     *,
     what: str,
-    product_vectors: ProductVectors | None = None,
     search: Search | None = None,
 ) -> RankedAnswers:
     """Return the best products of each query, ten unless ``search`` says otherwise.
 
-    ``what`` names the progress bar; ``product_vectors`` are as in `embed_texts`.
+    ``what`` names the progress bar.
     """
-    embedded = embed_texts(
-        encoder, query_texts, catalogue, what=what, product_vectors=product_vectors
-    )
+    embedded = embed_texts(encoder, query_texts, catalogue, what=what)
     return embedded.answers(catalogue.product_ids, search=search)
 
 
@@ -107,7 +112,7 @@ def judge_encoder(  # noqa: PLR0913  # two of them have defaults
     *,
     trained_products: Set[str],
     what: str,
-    product_vectors: ProductVectors | None = None,
+    products: Float32[np.ndarray, "product dim"] | None = None,
     rules: Rules | None = None,
 ) -> JudgedQueries:
     """Return the judged answers of an encoder to labelled queries.
@@ -118,16 +123,11 @@ def judge_encoder(  # noqa: PLR0913  # two of them have defaults
         catalogue: the products to choose from.
         trained_products: products that count as seen.
         what: names the progress bar.
-        product_vectors: vectors that stand in place of the embeddings of products' texts.
+        products: unit vector of each product, where they are at hand already.
         rules: what counts beside the labels: filtered pairs, weights, depth.
     """
     rules = rules or Rules()
-    answers = encoder_answers(
-        encoder,
-        [query.text for query in queries],
-        catalogue,
-        what=what,
-        product_vectors=product_vectors,
-        search=rules.search(queries),
-    )
+    texts = [query.text for query in queries]
+    embedded = embed_texts(encoder, texts, catalogue, what=what, products=products)
+    answers = embedded.answers(catalogue.product_ids, search=rules.search(queries))
     return judge(queries, answers, trained_products, rules=rules)

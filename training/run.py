@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int, Int64
 from torch import nn
 
 from service.contract.tokens import TextTokeniser
-from training.batches import TrainingSet, batches_per_epoch, training_set
+from training.batches import TrainingSet, batch_bounds, batches_per_epoch, training_set
 from training.config import Config
 from training.data.folders import DataFolder
 from training.encoder import LoadedEncoder, load_encoder
@@ -64,11 +64,13 @@ class Run:
     @property
     def queries_done_in_epoch(self) -> int:
         """Return how many queries of the current epoch have been asked."""
-        return sum(map(len, self.batches()[: self.step % self.steps_per_epoch]))
+        begin, _ = self._bounds(self.step % self.steps_per_epoch)
+        return begin
 
-    def batches(self) -> list[Int[np.ndarray, " query"]]:
-        """Return the current epoch's query rows in batches of nearly equal size."""
-        return np.array_split(self.order, self.steps_per_epoch)
+    def batch(self, number: int) -> Int[np.ndarray, " query"]:
+        """Return the query rows of the current epoch's batch of this number, from 0."""
+        begin, end = self._bounds(number)
+        return self.order[begin:end]
 
     def state(self) -> dict[str, Any]:
         """Return all that a resumed run needs; everything else follows from seed and step."""
@@ -95,6 +97,9 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         if state["scaler"]:  # empty where the run began in a format that needs no scaling
             self.scaler.load_state_dict(state["scaler"])
+
+    def _bounds(self, number: int) -> tuple[int, int]:
+        return batch_bounds(len(self.order), self.steps_per_epoch, number)
 
 
 def set_up(config: Config, data: DataFolder, ranks: Ranks | None = None) -> Run:

@@ -97,7 +97,7 @@ def take_step(run: Run) -> StepFigures:
 
 
 def _next_batch(run: Run) -> Batch:
-    rows = run.batches()[run.step % run.steps_per_epoch]
+    rows = run.batch(run.step % run.steps_per_epoch)
     return assemble(run.data, rows, companions(run), seed=run.config.run.seed, step=run.step)
 
 

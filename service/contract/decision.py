@@ -27,6 +27,10 @@ class Reason(StrEnum):
         return Decision.AUTO_ACCEPTED if accepted else Decision.MANUAL_REVIEW
 
 
+NEVER_ACCEPTED = frozenset({Reason.AMBIGUOUS_PRODUCT, Reason.EMPTY_TEXT, Reason.ENCODER_FAILED})
+"""The reasons of answers that no threshold could accept."""
+
+
 def decide(similarity: float, threshold: float | None) -> Decision:
     """Return whether an answer of this similarity goes out without a person.
 

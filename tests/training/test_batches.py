@@ -12,6 +12,7 @@ from training.batches import (
     Companions,
     TrainingSet,
     assemble,
+    batch_bounds,
     batches_per_epoch,
 )
 from training.token_table import TokenTable
@@ -102,6 +103,16 @@ def test_the_sampled_positive_depends_on_seed_and_step_alone() -> None:
 @pytest.mark.parametrize(("queries", "size", "batches"), [(10, 4, 3), (8, 4, 2), (3, 100, 1)])
 def test_an_epoch_has_enough_batches_for_every_query(queries: int, size: int, batches: int) -> None:
     assert batches_per_epoch(queries, size) == batches
+
+
+@given(st.integers(0, 50), st.integers(1, 9))
+def test_batches_are_cut_where_numpy_cuts_them(queries: int, batches: int) -> None:
+    rows = np.arange(queries)
+
+    cut = [slice(*batch_bounds(queries, batches, number)) for number in range(batches)]
+
+    for part, expected in zip(cut, np.array_split(rows, batches), strict=True):
+        assert rows[part].tolist() == expected.tolist()
 
 
 @given(_sets_of_rows(), st.integers(0, 5))

@@ -71,7 +71,7 @@ def test_from_their_start_on_a_batch_is_made_of_whole_neighbourhoods(
 def test_neighbours_begun_within_an_epoch_ask_nobody_twice(data: DataFolder, encoder: Path) -> None:
     run = at_step(set_up(tiny_config(encoder), data), 3)
     before = run.order.copy()
-    asked = np.concatenate(run.batches()[:4])
+    asked = np.concatenate([run.batch(number) for number in range(4)])
 
     at_step(run, 4)
 

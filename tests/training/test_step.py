@@ -79,7 +79,7 @@ def test_up_to_its_tokens_a_step_keeps_activations_and_passes_each_text_once(
     data: DataFolder, encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = set_up(tiny_config(encoder), data)
-    batch = assemble(run.data, run.batches()[0], companions(run), seed=0, step=0)
+    batch = assemble(run.data, run.batch(0), companions(run), seed=0, step=0)
     texts = run.data.queries.take(batch.queries) + run.data.products.take(batch.products)
     tokens = sum(len(text.ids) for text in texts)
     passed: list[int] = []
@@ -184,7 +184,7 @@ def test_a_step_says_what_it_did(data: DataFolder, encoder: Path) -> None:
     run, [figures] = advanced(tiny_config(encoder, *HEADS), data, 1)
 
     assert run.step == 1
-    assert figures.queries == len(run.batches()[0]) == 15
+    assert figures.queries == len(run.batch(0)) == 15
     assert set(figures.losses) == {"dexml", "query_label", "query_batch"}
     assert 0 <= figures.loading_seconds <= figures.seconds
     assert figures.notes["query_label_chance"] == pytest.approx(0.5)
@@ -257,7 +257,7 @@ def _parameters(run: Run) -> list[tuple[str, nn.Parameter]]:
 
 def _gradient_in_one_graph(run: Run) -> dict[str, torch.Tensor]:
     """Return the gradient of the next step by plain backpropagation."""
-    rows = run.batches()[run.step % run.steps_per_epoch]
+    rows = run.batch(run.step % run.steps_per_epoch)
     batch = assemble(run.data, rows, companions(run), seed=run.config.run.seed, step=run.step)
     texts = run.data.queries.take(batch.queries) + run.data.products.take(batch.products)
     padded = run.tokeniser.pad(texts)

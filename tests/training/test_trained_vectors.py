@@ -17,7 +17,7 @@ from training.embedding import embed
 from training.loop import fit
 from training.product_vectors import ProductVectors
 from training.run import Run, set_up
-from training.trained_vectors import trained_vectors
+from training.trained_vectors import served_vectors, trained_vectors
 
 WITH_VECTORS = pytest.mark.parametrize("base", ["dexa", "prime"])
 
@@ -93,6 +93,21 @@ def test_dexa_has_a_vector_for_every_product(data: DataFolder, encoder: Path) ->
     assert {product_id for product_id, _ in found_in(run, data).row_of} == set(
         data.products.product_ids()
     )
+
+
+@WITH_VECTORS
+@pytest.mark.parametrize("steps", [0, 10])
+def test_a_validation_compares_queries_with_the_very_vectors_that_a_checkpoint_would_serve(
+    data: DataFolder, encoder: Path, base: str, steps: int
+) -> None:
+    run, _ = advanced(recipe(encoder, base), data, steps)
+    found, texts = trained_vectors(run, data), text_embeddings(run, data)
+
+    served = served_vectors(run, what="test")[run.data.row_of_product]
+
+    ids = data.products.product_ids()
+    expected = texts if found is None else found.laid_over(texts, ids, texts_of(data))
+    assert np.array_equal(served, expected)
 
 
 @WITH_VECTORS

@@ -44,6 +44,11 @@ def text_key(text: str) -> str:
     return normalise(text)
 
 
+def text_digest(text: str) -> str:
+    """Return 16 hex digits that stand for a text, the same for all texts that normalise alike."""
+    return hashlib.blake2b(text_key(text).encode(), digest_size=8).hexdigest()
+
+
 def deal(
     queries: Iterable[LabelledQuery],
     *,

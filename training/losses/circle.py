@@ -5,7 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-_IGNORED = -1.0  # what a caller writes over a pair that must not count
+from training.losses.bounds import require_above, require_between
+from training.losses.pairs import LEAST_SIMILARITY
 
 
 def circle(
@@ -37,8 +38,9 @@ def circle(
         Sun et al., "Circle Loss", CVPR 2020, arXiv:2002.10857, with O_p = 1 + m, O_n = -m:
         softplus(LSE_n[scale a_n (s_n - m)] + LSE_p[-scale a_p (s_p - 1 + m)]).
     """
-    _require_settings(margin, scale)
-    is_negative = ~is_positive & (similarity > _IGNORED)
+    require_between("margin", margin, 0, 1)
+    require_above("scale", scale, 0)
+    is_negative = ~is_positive & (similarity > LEAST_SIMILARITY)
     negative_pace = (similarity + margin).relu().detach()
     positive_pace = (1 + margin - similarity).relu().detach()
     push = _log_sum(scale * negative_pace * (similarity - margin), is_negative)
@@ -46,15 +48,6 @@ def circle(
     has_both = is_positive.any(dim=1) & is_negative.any(dim=1)
     per_query = torch.where(has_both, softplus(push + pull), 0.0)
     return per_query.sum() / has_both.sum().clamp(min=1)
-
-
-def _require_settings(margin: float, scale: float) -> None:
-    if not 0 <= margin < 1:
-        message = f"margin is {margin}, it must be at least 0 and below 1"
-        raise ValueError(message)
-    if scale <= 0:
-        message = f"scale is {scale}, it must be above 0"
-        raise ValueError(message)
 
 
 def _log_sum(

@@ -1,6 +1,7 @@
 """Pairs of a query and a product: how a head sees them, which it is asked about, how it did."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+
+from training.losses.bounds import require_at_least
+
+LEAST_SIMILARITY = -1.0
+"""What a caller writes over the similarity of a pair that is to count as nothing."""
 
 Scaling = Literal["layer_norm", "root_dim", "none"]
 
@@ -60,6 +66,82 @@ class PairScaling(nn.Module):
         return self.norm(pairs) * self.factor
 
 
+class PairObjective(nn.Module, ABC):
+    """A head that judges each query's positive and its hardest negatives, in training only.
+
+    Its gradient reaches the encoder through the pairs.
+
+    Args:
+        dim: length of the embeddings.
+        hardest: the most negatives a query gets.
+        scaling: what brings the pairs to the size that the head expects.
+
+    Raises:
+        ValueError: if ``hardest`` is below 1.
+    """
+
+    def __init__(self, dim: int, *, hardest: int, scaling: Scaling) -> None:
+        require_at_least("hardest", hardest, 1)
+        super().__init__()
+        self.hardest = hardest
+        self.scale = PairScaling(dim, scaling)
+
+    @abstractmethod
+    def judge_pairs(
+        self, pairs: Float[Tensor, "query candidate four_dim"], candidates: Candidates
+    ) -> Judgement:
+        """Return the judgement of the scaled pairs of each query with its candidates."""
+
+    def judge(
+        self,
+        query_embeddings: Float[Tensor, "query dim"],
+        product_embeddings: Float[Tensor, "product dim"],
+        is_positive: Bool[Tensor, "query product"],
+        *,
+        sampled: Int[Tensor, " query"] | None = None,
+        is_negative: Bool[Tensor, "query product"] | None = None,
+    ) -> Judgement:
+        """Return the loss and the head's own accuracy.
+
+        A query without a positive, or without a negative, adds zero with a finite gradient.
+
+        Args:
+            query_embeddings: unit vectors.
+            product_embeddings: unit vectors.
+            is_positive: true where the product is a known positive of the query.
+            sampled: column of the positive to judge; by default the first known one.
+            is_negative: which products may be negatives; by default all but the positives.
+        """
+        chosen = choose_candidates(
+            query_embeddings,
+            product_embeddings,
+            is_positive,
+            hardest=self.hardest,
+            sampled=sampled,
+            is_negative=is_negative,
+        )
+        pairs = candidate_pairs(query_embeddings, product_embeddings, chosen.columns)
+        return self.judge_pairs(self.scale(pairs), chosen)
+
+    def forward(
+        self,
+        query_embeddings: Float[Tensor, "query dim"],
+        product_embeddings: Float[Tensor, "product dim"],
+        is_positive: Bool[Tensor, "query product"],
+        *,
+        sampled: Int[Tensor, " query"] | None = None,
+        is_negative: Bool[Tensor, "query product"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Return the loss of ``judge``, in nats."""
+        return self.judge(
+            query_embeddings,
+            product_embeddings,
+            is_positive,
+            sampled=sampled,
+            is_negative=is_negative,
+        ).loss
+
+
 def pair_head(width: int, hidden: int, outputs: int) -> nn.Sequential:
     """Return the small head that every pair objective uses: linear, GELU, linear."""
     return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, outputs))
@@ -104,21 +186,10 @@ def hardest_negatives(
     Raises:
         ValueError: if ``hardest`` is below 1.
     """
-    check_hardest(hardest)
+    require_at_least("hardest", hardest, 1)
     masked = similarity.detach().masked_fill(~is_negative, -torch.inf)
     columns = masked.topk(min(hardest, similarity.shape[1]), dim=1).indices
     return columns, is_negative.gather(1, columns)
-
-
-def check_hardest(hardest: int) -> None:
-    """Refuse a number of negatives below 1.
-
-    Raises:
-        ValueError: if it is.
-    """
-    if hardest < 1:
-        message = f"hardest is {hardest}, each query needs at least 1 negative"
-        raise ValueError(message)
 
 
 @torch.no_grad()

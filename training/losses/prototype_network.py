@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from training.losses.bounds import require_at_least
+
 CLUSTER_LENGTH = 0.1  # of a fresh cluster vector, beside a text embedding of length 1
 
 
@@ -83,9 +85,7 @@ class LabelPrototypeNetwork(nn.Module):
 
 
 def _check(dim: int, *, clusters: int, heads: int) -> None:
-    if clusters < 1:
-        message = f"clusters is {clusters}, at least 1 is needed"
-        raise ValueError(message)
+    require_at_least("clusters", clusters, 1)
     if heads < 1 or dim % heads:
         message = f"heads is {heads}, it must divide dim {dim}"
         raise ValueError(message)

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-_IGNORED = -1.0  # what a caller writes over a pair that must not count
+from training.losses.bounds import require_at_least
+from training.losses.pairs import LEAST_SIMILARITY, hardest_negatives
 
 
 def prototype_regulariser(
@@ -41,28 +42,17 @@ def prototype_regulariser(
         asks prototypes to beat raw text by 0.1 on positives and on hard negatives; this form
         is our reconstruction.
     """
-    _require_settings(margin, hardest)
-    is_negative = ~is_positive & (prototype_similarity > _IGNORED) & (text_similarity > _IGNORED)
+    require_at_least("margin", margin, 0)
+    may_count = (prototype_similarity > LEAST_SIMILARITY) & (text_similarity > LEAST_SIMILARITY)
+    is_negative = ~is_positive & may_count
+    chosen, is_real = hardest_negatives(prototype_similarity, is_negative, hardest)
     lead = prototype_similarity - text_similarity
-    ranked = prototype_similarity.detach().masked_fill(~is_negative, -torch.inf)
-    chosen = ranked.topk(min(hardest, ranked.shape[1]), dim=1).indices
     on_positives = _mean_by_query((margin - lead).relu(), is_positive)
-    on_negatives = _mean_by_query(
-        (lead.gather(1, chosen) + margin).relu(), is_negative.gather(1, chosen)
-    )
+    on_negatives = _mean_by_query((lead.gather(1, chosen) + margin).relu(), is_real)
     has_positive = is_positive.any(dim=1)
     has_both = has_positive & is_negative.any(dim=1)
     per_query = torch.where(has_both, on_positives + on_negatives, 0.0)
     return per_query.sum() / has_positive.sum().clamp(min=1)
-
-
-def _require_settings(margin: float, hardest: int) -> None:
-    if margin < 0:
-        message = f"margin is {margin}, it must be at least 0"
-        raise ValueError(message)
-    if hardest < 1:
-        message = f"hardest is {hardest}, it must be at least 1"
-        raise ValueError(message)
 
 
 def _mean_by_query(

@@ -4,18 +4,15 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from training.losses.pairs import (
     Candidates,
     Judgement,
-    PairScaling,
+    PairObjective,
     Scaling,
-    candidate_pairs,
-    check_hardest,
-    choose_candidates,
     mean_judgement,
     pair_head,
     two_way_judgement,
@@ -24,13 +21,16 @@ from training.losses.pairs import (
 QueryBatchForm = Literal["listwise", "batch_aware", "attention"]
 
 
-class QueryBatchObjective(nn.Module):
+class QueryBatchObjective(PairObjective):
     """Cross-entropy of a head that compares a query's positive with its hardest negatives.
 
     Forms, all over the candidates of a query, its sampled positive and its hardest negatives:
         ``listwise``: softmax over the candidates of a scalar head of each pair.
         ``batch_aware``: each pair beside its difference from the candidates' mean, two-way.
         ``attention``: the pairs look at each other once, then as ``listwise``.
+
+    The accuracy is balanced, with chance 0.5, for ``batch_aware``; for the others it is the share
+    of queries whose positive comes first, and chance is the mean of 1 / candidates.
 
     Args:
         dim: length of the embeddings.
@@ -56,69 +56,21 @@ class QueryBatchObjective(nn.Module):
         hidden: int = 128,
         scaling: Scaling = "layer_norm",
     ) -> None:
-        check_hardest(hardest)
-        super().__init__()
+        super().__init__(dim, hardest=hardest, scaling=scaling)
         self.form: QueryBatchForm = form
-        self.hardest = hardest
-        self.scale = PairScaling(dim, scaling)
         self.attend = CandidateAttention(4 * dim, hidden) if form == "attention" else None
         width = {"listwise": 4 * dim, "batch_aware": 8 * dim, "attention": hidden}[form]
         self.head = pair_head(width, hidden, 2 if form == "batch_aware" else 1)
 
-    def judge(
-        self,
-        query_embeddings: Float[Tensor, "query dim"],
-        product_embeddings: Float[Tensor, "product dim"],
-        is_positive: Bool[Tensor, "query product"],
-        *,
-        sampled: Int[Tensor, " query"] | None = None,
-        is_negative: Bool[Tensor, "query product"] | None = None,
+    def judge_pairs(
+        self, pairs: Float[Tensor, "query candidate four_dim"], candidates: Candidates
     ) -> Judgement:
-        """Return the loss and the head's own accuracy.
-
-        The accuracy is balanced, with chance 0.5, for ``batch_aware``; for the others it is the
-        share of queries whose positive comes first, and chance is the mean of 1 / candidates.
-        A query without a positive, or without a negative, adds zero with a finite gradient.
-
-        Args:
-            query_embeddings: unit vectors.
-            product_embeddings: unit vectors.
-            is_positive: true where the product is a known positive of the query.
-            sampled: column of the positive to judge; by default the first known one.
-            is_negative: which products may be negatives; by default all but the positives.
-        """
-        chosen = choose_candidates(
-            query_embeddings,
-            product_embeddings,
-            is_positive,
-            hardest=self.hardest,
-            sampled=sampled,
-            is_negative=is_negative,
-        )
-        pairs = self.scale(candidate_pairs(query_embeddings, product_embeddings, chosen.columns))
+        """Return the judgement of the pairs of a query, each seen among the others."""
         if self.form == "batch_aware":
-            return two_way_judgement(self.head(beside_mean(pairs, chosen.is_real)), chosen)
+            return two_way_judgement(self.head(beside_mean(pairs, candidates.is_real)), candidates)
         if self.attend is not None:
-            pairs = self.attend(pairs, chosen.is_real)
-        return _listwise_judgement(self.head(pairs).squeeze(-1), chosen)
-
-    def forward(
-        self,
-        query_embeddings: Float[Tensor, "query dim"],
-        product_embeddings: Float[Tensor, "product dim"],
-        is_positive: Bool[Tensor, "query product"],
-        *,
-        sampled: Int[Tensor, " query"] | None = None,
-        is_negative: Bool[Tensor, "query product"] | None = None,
-    ) -> Float[Tensor, ""]:
-        """Return the loss of ``judge``, in nats."""
-        return self.judge(
-            query_embeddings,
-            product_embeddings,
-            is_positive,
-            sampled=sampled,
-            is_negative=is_negative,
-        ).loss
+            pairs = self.attend(pairs, candidates.is_real)
+        return _listwise_judgement(self.head(pairs).squeeze(-1), candidates)
 
 
 class CandidateAttention(nn.Module):

@@ -5,6 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from training.losses.bounds import require_above
+
 
 def decoupled_softmax(
     similarity: Float[Tensor, "query product"],
@@ -32,9 +34,7 @@ def decoupled_softmax(
         arXiv:2310.10636, the decoupled softmax:
         -log[e^{s_p/t} / (e^{s_p/t} + sum over non-positives of e^{s_n/t})].
     """
-    if temperature <= 0:
-        message = f"temperature is {temperature}, it must be above 0"
-        raise ValueError(message)
+    require_above("temperature", temperature, 0)
     logits = similarity / temperature
     # softplus(log-sum-exp of negatives - positive) is -log of the share above; a query without
     # negatives gets the lowest finite number, whose softplus is 0 and whose gradient is 0

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from training.losses.bounds import require_above
+
 
 def supervised_contrastive(
     similarity: Float[Tensor, "query product"],
@@ -32,9 +34,7 @@ def supervised_contrastive(
         form with the sum over positives outside the logarithm:
         -(1/|P|) sum over positives of log[e^{s_p/t} / sum over all products of e^{s_a/t}].
     """
-    if temperature <= 0:
-        message = f"temperature is {temperature}, it must be above 0"
-        raise ValueError(message)
+    require_above("temperature", temperature, 0)
     per_pair = -(similarity / temperature).log_softmax(dim=1)
     positives = is_positive.sum(dim=1)
     has_negative = (~is_positive).any(dim=1, keepdim=True)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from training.losses.bounds import require_above, require_at_least
+
 
 @dataclass(frozen=True)
 class _Triplets:
@@ -95,15 +97,9 @@ def dynamic_margin_triplet(
 
 
 def _require_settings(margin: float, *, hardest: int, temperature: float) -> None:
-    if margin < 0:
-        message = f"the margin is {margin}, it must be at least 0"
-        raise ValueError(message)
-    if hardest < 1:
-        message = f"hardest is {hardest}, it must be at least 1"
-        raise ValueError(message)
-    if temperature <= 0:
-        message = f"temperature is {temperature}, it must be above 0"
-        raise ValueError(message)
+    require_at_least("margin", margin, 0)
+    require_at_least("hardest", hardest, 1)
+    require_above("temperature", temperature, 0)
 
 
 def _triplets(

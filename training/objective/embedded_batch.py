@@ -1,12 +1,12 @@
 """The embeddings of one step, as every objective reads them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-LEAST_SIMILARITY = -1.0
+from training.losses.pairs import LEAST_SIMILARITY
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,4 @@ class EmbeddedBatch:
         with torch.no_grad():
             own = similarity.gather(1, self.sampled[:, None])
             likely = ~self.is_positive & (similarity > own + margin)
-        return EmbeddedBatch(
-            self.queries,
-            self.texts,
-            self.product_rows,
-            self.is_positive,
-            self.is_ignored | likely,
-            self.sampled,
-        )
+        return replace(self, is_ignored=self.is_ignored | likely)

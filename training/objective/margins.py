@@ -33,8 +33,10 @@ class ThresholdConsistentMargin(nn.Module):
         super().__init__()
         self._settings = settings
         self.left_out: str | None = None
+        self._acting: tuple[float, float] | None = None  # once it acts, its margins stay
         self.register_buffer("positives", torch.zeros(_BINS, dtype=torch.float64))
         self.register_buffer("negatives", torch.zeros(_BINS, dtype=torch.float64))
+        self.register_load_state_dict_post_hook(ThresholdConsistentMargin._look_anew)
 
     def watch(
         self,
@@ -51,6 +53,7 @@ class ThresholdConsistentMargin(nn.Module):
         with torch.no_grad():
             self.positives += _histogram(similarity[is_positive])
             self.negatives += _histogram(similarity[is_negative])
+        self._look_anew()
 
     def margins(self) -> tuple[float, float]:
         """Return the positive and the negative margin.
@@ -58,6 +61,8 @@ class ThresholdConsistentMargin(nn.Module):
         Raises:
             MarginError: if the histograms leave no gap between them.
         """
+        if self._acting is not None:
+            return self._acting
         settings = self._settings
         positive, negative = settings.positive_margin, settings.negative_margin
         if positive == AUTO:
@@ -91,7 +96,7 @@ class ThresholdConsistentMargin(nn.Module):
         if settings.weight == 0 or run_ratio < settings.start_ratio:
             return None
         try:
-            positive, negative = self.margins()
+            positive, negative = self._acting = self.margins()
         except MarginError as error:
             if settings.without_gap == "stop":
                 raise
@@ -101,6 +106,10 @@ class ThresholdConsistentMargin(nn.Module):
             similarity, is_positive, positive_margin=positive, negative_margin=negative
         )
         return settings.weight * self._grown(run_ratio) * loss
+
+    def _look_anew(self, _: object = None) -> None:
+        """Forget the margins: what they are taken from has changed."""
+        self._acting = None
 
     @property
     def _is_auto(self) -> bool:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from training.config_objective import ObjectiveSection
-from training.losses.pairs import Judgement
+from training.losses.pairs import Judgement, PairObjective
 from training.losses.query_batch import QueryBatchObjective
 from training.losses.query_label import QueryLabelObjective
 from training.objective.bases import base_terms
@@ -116,7 +116,7 @@ class Objective(nn.Module):
             "query_batch": self._settings.query_batch.weight,
         }
         for name, module in self.heads.items():
-            head = cast("QueryLabelObjective | QueryBatchObjective", module)
+            head = cast("PairObjective", module)
             judged = head.judge(
                 queries,
                 candidates,

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from service.contract.decision import Decision, decide
-from service.contract.manifest import OperatingPoint
-from training.calibration import choose_operating_point, thresholds_to_try
+from training.calibration import operating_point_of
 from training.evaluation import JudgedQueries, retrieval_figures
 from training.metrics import risk_coverage_counts
 
@@ -58,7 +57,12 @@ def _group_figures(
     judged: Mapping[str, JudgedQueries], target_precision: float, confidence: float
 ) -> dict[str, Any]:
     test = judged["test"]
-    point = _operating_point(judged, target_precision, confidence)
+    point = operating_point_of(
+        judged["validation"],
+        judged["calibration"],
+        target_precision=target_precision,
+        confidence=confidence,
+    )
     threshold = point.threshold if point else None
     is_accepted = _accepted(test.similarity, threshold)
     accepted = int(is_accepted.sum())
@@ -76,21 +80,6 @@ def _group_figures(
         "accepted_precision": precision,
         "is_violated": None if precision is None else precision < target_precision,
     }
-
-
-def _operating_point(
-    judged: Mapping[str, JudgedQueries], target_precision: float, confidence: float
-) -> OperatingPoint | None:
-    validation, calibration = judged["validation"], judged["calibration"]
-    return choose_operating_point(
-        calibration.similarity,
-        calibration.is_correct,
-        thresholds_in_order=thresholds_to_try(
-            validation.similarity, validation.is_correct, target_precision=target_precision
-        ),
-        target_precision=target_precision,
-        confidence=confidence,
-    )
 
 
 def _accepted(similarity: Float[np.ndarray, " query"], threshold: float | None) -> np.ndarray:

@@ -7,7 +7,7 @@ that one that cannot be judged leaves the others.
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,15 +20,14 @@ from service.contract.errors import CheckpointError
 from training.category_consistency import threshold_consistency
 from training.checkpoint import LOG, Checkpoint, load_checkpoint
 from training.command import add_map, run_command, write_json
-from training.comparison import BASELINES, TRAINED, judge_baselines
+from training.comparison import BASELINES, judge_baselines, judge_trained
 from training.config import Config, load_config
 from training.data.column_map import ColumnMap
 from training.data.folders import DataFolder, read_data_folder
 from training.data.matches import LabelledQuery
 from training.data.splits import one_per_text
-from training.evaluation import CatalogueTexts, JudgedQueries, judge
+from training.evaluation import CatalogueTexts, JudgedQueries
 from training.precision import choose_machine
-from training.retrieval import embed_texts
 from training.rules import rules_of
 from training.run_log import read_log
 from training.study.figures import promised_figures
@@ -86,21 +85,12 @@ def judged_checkpoint(checkpoint: Checkpoint, data: DataFolder) -> Judged:
     """Return the judged answers of a trained encoder, on the device it was trained on."""
     checkpoint.encoder.model.to(choose_machine(checkpoint.config.run).device)
     queries, split_of = _held_out(data)
-    catalogue = _catalogue(checkpoint.config, data)
+    catalogue = CatalogueTexts.of(data.products, checkpoint.config.data.product_text)
     rules = rules_of(data)
-    embedded = embed_texts(
-        checkpoint.encoder,
-        [query.text for query in queries],
-        catalogue,
-        what=TRAINED,
-        product_vectors=checkpoint.product_vectors,
-    )
-    answers = embedded.answers(catalogue.product_ids, search=rules.search(queries))
-    judged = judge(queries, answers, checkpoint.trained_products, rules=rules)
+    judged, embedded = judge_trained(checkpoint, queries, catalogue, rules)
     is_test = split_of == "test"
-    test = replace(embedded, queries=embedded.queries[is_test], is_blank=embedded.is_blank[is_test])
     test_queries = [queries[row] for row in np.flatnonzero(is_test)]
-    opis = threshold_consistency(test, test_queries, data.products, rules=rules)
+    opis = threshold_consistency(embedded.where(is_test), test_queries, data.products, rules=rules)
     return Judged(_parted(judged, split_of), opis)
 
 
@@ -110,7 +100,7 @@ def judged_baseline(name: str, config: Config, data: DataFolder) -> Judged:
     [judged] = judge_baselines(
         [name],
         queries,
-        _catalogue(config, data),
+        CatalogueTexts.of(data.products, config.data.product_text),
         trained_products=data.trained_products(),
         base=config.encoder.base,
         max_tokens=config.encoder.max_tokens,
@@ -130,12 +120,6 @@ def _parted(
     judged: JudgedQueries, split_of: Shaped[np.ndarray, " query"]
 ) -> dict[str, JudgedQueries]:
     return {split: judged.where(split_of == split) for split in JUDGED_SPLITS}
-
-
-def _catalogue(config: Config, data: DataFolder) -> CatalogueTexts:
-    return CatalogueTexts(
-        data.products.product_ids(), data.products.texts(config.data.product_text)
-    )
 
 
 def training_facts(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from service.contract.errors import ConfigError, UsageError
-from training.config import Config, lay_over, load_config
+from training.config import Config, lay_over, load_config, read_toml
 from training.config_fields import Section
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+_.-]*$")]
@@ -108,7 +108,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
         ConfigError: if the file cannot be read, a key is unknown, a name has no table or a
             value is out of range.
     """
-    fields = _read(path)
+    fields = read_toml(path, example="training/configs/studies/two-cores.toml")
     of_file = [item for item in overrides if item.partition(".")[0].strip() in _TABLES]
     for item in of_file:
         lay_over(fields, _parse(item))
@@ -155,17 +155,6 @@ def _items(settings: Mapping[str, Any], *above: str) -> Iterator[str]:
         else:
             literal = tomli_w.dumps({"value": value}).partition("=")[2].strip()
             yield f"{'.'.join((*above, key))}={literal}"
-
-
-def _read(path: Path) -> Settings:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"{path} cannot be read ({error.strerror}); name a study's TOML file"
-        raise ConfigError(message) from error
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        message = f"{path} is not TOML ({error}); see training/configs/studies/two-cores.toml"
-        raise ConfigError(message) from error
 
 
 def _validated(fields: Settings, path: Path) -> StudyFile:

@@ -223,6 +223,17 @@ def test_the_margins_stay_once_it_acts() -> None:
     assert tcm.margins() == before
 
 
+def test_a_margin_that_acted_has_the_margins_of_what_it_is_restored_to() -> None:
+    tcm, other = margin(), margin()
+    watch(tcm, [0.7, 0.8], [0.1, 0.2])
+    watch(other, [0.9, 0.95], [0.3, 0.4])
+    acts(tcm, 0.5)
+
+    tcm.load_state_dict(other.state_dict())
+
+    assert tcm.margins() == other.margins()
+
+
 def test_a_step_without_any_negative_can_be_watched() -> None:
     tcm = margin()
 
