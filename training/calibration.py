@@ -10,10 +10,12 @@ for a precision whose sample is the accepted part; the order is this project's o
 (``DECISIONS.md``, 2026-11-20, "Where the walk starts").
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.special import rel_entr
 from scipy.stats import beta, binom
 
 from service.contract.manifest import OperatingPoint
@@ -113,8 +115,8 @@ def thresholds_to_try(
     if not grid:
         return []
     counts = [_counts(similarity, is_correct, threshold) for threshold in grid]
-    p_values = [binom.cdf(wrong, accepted, 1 - target_precision) for accepted, wrong in counts]
-    return grid[int(np.argmin(p_values)) :]
+    logs = [_log_p_value(accepted, wrong, target_precision) for accepted, wrong in counts]
+    return grid[int(np.argmin(logs)) :]
 
 
 def precision_lower_bound(accepted: int, wrong: int, confidence: float) -> float:
@@ -125,6 +127,20 @@ def precision_lower_bound(accepted: int, wrong: int, confidence: float) -> float
     if wrong >= accepted:
         return 0.0
     return float(beta.ppf(1 - confidence, accepted - wrong, wrong + 1))
+
+
+def _log_p_value(accepted: int, wrong: int, target_precision: float) -> float:
+    """Return the logarithm of a p-value; its Chernoff bound where the p-value underflows to 0.
+
+    With very many validation queries several thresholds speak so clearly that all their p-values
+    are 0, and the strictest of them would be no better a start than any other.
+    """
+    rate = 1 - target_precision
+    p_value = float(binom.cdf(wrong, accepted, rate))
+    if p_value > 0:
+        return math.log(p_value)
+    share = wrong / accepted
+    return -accepted * float(rel_entr(share, rate) + rel_entr(1 - share, 1 - rate))
 
 
 def _test(

@@ -256,3 +256,13 @@ def test_mapie_finds_the_same_threshold_on_the_same_grid() -> None:
 
 def _as_probabilities(column: np.ndarray) -> np.ndarray:
     return np.column_stack([1 - column[:, 0], column[:, 0]])
+
+
+def test_the_walk_starts_where_the_evidence_is_strongest_even_where_every_p_value_is_zero() -> None:
+    similarity = np.linspace(0, 1, 300_000, dtype=np.float32)
+    is_correct = np.arange(similarity.size) % 100 != 0  # 99 % right at every threshold
+
+    thresholds = thresholds_to_try(similarity, is_correct, target_precision=0.9)
+
+    # of equally precise thresholds the one that accepts most says most; it accepts all
+    assert thresholds == [0.0]
