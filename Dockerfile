@@ -22,6 +22,7 @@ COPY service/ service/
 RUN useradd --system --uid 10001 --no-create-home surematch
 USER surematch
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_MMAP_THRESHOLD_=131072 \
     SUREMATCH_BUNDLE=/bundle SUREMATCH_HOST=0.0.0.0 SUREMATCH_PORT=8000
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \

@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit test-slow test-data test-service bench bench-memory fix constraints clean
+.PHONY: help setup demo test check unit test-slow test-data test-service bench bench-peers bench-memory bench-swaps sbom audit fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,31 @@ bench: setup ## benchmarks: ratios on the screen, figures in bench.json and trai
 bench-memory: setup ## peak memory of a step with a million products and queries; half an hour
 	$(BIN)/python -m tests.benchmarks.training_memory --json training_memory.json
 
+bench-peers: setup ## the service beside other servers on the same weights, each in an environment of its own
+	$(BIN)/python -m tests.benchmarks.against_peers --json bench_peers.json
+
+bench-swaps: setup ## memory while bundles are swapped; five minutes
+	$(BIN)/python -m tests.benchmarks.swap_memory --json swap_memory.json
+
+sbom: $(VENV)-served/.installed ## what the service is made of, as CycloneDX in sbom.json
+	$(VENV)-served/bin/python -m venv --clear $(VENV)-tools
+	$(VENV)-tools/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/tools.txt cyclonedx-bom
+	$(VENV)-tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file sbom.json $(VENV)-served/bin/python
+
+audit: $(VENV)-served/.installed ## known faults of the packages the service is made of; asks PyPI
+	$(VENV)-served/bin/python -m venv --clear $(VENV)-tools
+	$(VENV)-tools/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/tools.txt pip-audit
+	$(VENV)-tools/bin/pip-audit --strict --path $$($(VENV)-served/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
+$(VENV)-served/.installed: pyproject.toml constraints/cpu.txt | setup
+	$(PYTHON) -m venv --clear $(VENV)-served
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(VENV)-served .
+	$(VENV)-served/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/cpu.txt \
+	  "$$(ls $(VENV)-served/*.whl)[service,cpu,otel]"
+	$(VENV)-served/bin/python -m pip uninstall --quiet --yes surematch
+	@touch $@
+
 fix: setup ## format, and repair what a tool can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -84,4 +109,4 @@ constraints: ## pin anew what a fresh environment gets; a deliberate act
 	rm -rf $(VENV)-fresh
 
 clean: ## remove the environment and what demo and tests left
-	rm -rf $(VENV) .demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json training_step.json training_memory.json
+	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_peers.json sbom.json swap_memory.json training_step.json training_memory.json

@@ -1,6 +1,6 @@
 """A checkpoint and labelled queries to a sealed bundle, step by step."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,10 +31,17 @@ _PARITY_TEXTS = 256
 
 @dataclass(frozen=True)
 class Promise:
-    """What a bundle shall promise: this precision among the accepted, with this confidence."""
+    """What a bundle shall promise: this precision among the accepted, with this confidence.
+
+    Attributes:
+        target_precision: of the default promise, in (0, 1).
+        confidence: of each promise by itself, in (0, 1).
+        further_targets: precisions of promises that a caller may ask for instead.
+    """
 
     target_precision: float
     confidence: float
+    further_targets: Collection[float] = ()
 
 
 def build_bundle(
@@ -68,6 +75,7 @@ def build_bundle(
             sets,
             target_precision=promise.target_precision,
             confidence=promise.confidence,
+            further_targets=promise.further_targets,
         )
         point = calibration.operating_point
         final = recommender.with_threshold(point.threshold if point else None)

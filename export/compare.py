@@ -9,7 +9,7 @@ from service.recommender import Answer
 from training.console import table
 from training.data.matches import LabelledQuery
 from training.data.table_writer import Entry, write_table
-from training.report import ratio
+from training.report import percent, ratio
 
 SHOWN = 10
 """How many changed queries, and how many products of one catalogue, are put on the screen."""
@@ -42,6 +42,10 @@ def side_figures(side: Side) -> dict[str, Any]:
         "products": manifest.catalogue.products,
         "dim": manifest.encoder.dim,
         "threshold": manifest.threshold,
+        "operating_points": [
+            {"target_precision": target, "threshold": manifest.threshold_at(target)}
+            for target in manifest.target_precisions
+        ],
     }
 
 
@@ -49,6 +53,7 @@ def report(a: Side, b: Side, comparison: Comparison) -> Generator[str]:
     """Yield the lines that a person reads: counts, shift, labels, products of one catalogue."""
     figures = comparison.figures()
     yield from _bundle_table(a, b)
+    yield from _promises_of_one(a, b)
     yield ""
     yield from _decision_table(figures)
     shift = figures["similarity_shift"]
@@ -113,6 +118,17 @@ def _bundle_table(a: Side, b: Side) -> list[str]:
         identity = f"{name} = {figures['bundle_id']}"
         rows.append([identity, str(figures["products"]), str(figures["dim"]), threshold])
     return table(["bundle", "products", "dim", "threshold"], rows)
+
+
+def _promises_of_one(a: Side, b: Side) -> Generator[str]:
+    """Say which precisions only one of the bundles promises: a caller may depend on them."""
+    promised = [
+        {t for t in side.manifest.target_precisions if side.manifest.threshold_at(t) is not None}
+        for side in (a, b)
+    ]
+    for name, mine, other in (("A", *promised), ("B", *reversed(promised))):
+        if only := sorted(mine - other):
+            yield f"precisions that only {name} promises: {', '.join(map(percent, only))}"
 
 
 def _decision_table(figures: Mapping[str, Any]) -> list[str]:

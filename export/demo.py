@@ -17,10 +17,12 @@ from urllib.request import Request, urlopen
 from export.build import Promise, build_bundle
 from export.evaluate import evaluate
 from export.operating_point import labelled_sets
+from export.options import STANDARD_TARGETS
 from export.plot import draw_evaluation
 from service.contract.decision import Decision
 from service.contract.errors import BundleError, ConfigError, DataError
-from service.recommender import Recommender, open_recommender
+from service.opening import open_recommender
+from service.recommender import Recommender
 from training.checkpoint import load_checkpoint
 from training.config import load_config
 from training.console import say
@@ -61,7 +63,8 @@ def run_demo(work: Path, *, data: Path | None = None) -> None:
     say("3/5 export, index, operating point")
     checkpoint = load_checkpoint(work / "checkpoint")
     sets = labelled_sets(folder.split("calibration"), folder.split("validation") or None, seed=0)
-    build_bundle(checkpoint, folder.products, sets, work / "bundle", promise=Promise(0.95, 0.95))
+    promise = Promise(0.95, 0.95, further_targets=STANDARD_TARGETS)
+    build_bundle(checkpoint, folder.products, sets, work / "bundle", promise=promise)
     say("4/5 the figures before and after training, on test queries nobody has used yet")
     recommender = _show_figures(work, folder)
     say("5/5 three questions for the running service")
@@ -101,7 +104,8 @@ def _show_figures(work: Path, data: DataFolder) -> Recommender:
     evaluation = evaluate(recommender, manifest, data.split("test"), baselines=baselines)
     for line in evaluation.table():
         say(line)
-    say(f"the promise: {manifest.calibration.explanation}")
+    for line in evaluation.promises():
+        say(line)
     draw_evaluation(evaluation, work / "evaluation.png")
     return recommender
 

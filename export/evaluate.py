@@ -4,11 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from export.promises import accepted_counts, promise_asked_for, promise_lines
 from export.served_answers import judge_served
-from service.contract.decision import Decision, decide
-from service.contract.manifest import Manifest
+from service.contract.manifest import FurtherPoint, Manifest
 from service.recommender import Recommender
 from training.calibration import precision_lower_bound
 from training.comparison import judge_baselines
@@ -22,26 +20,36 @@ SERVED = "served bundle"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Judged answers of the served path and, beside it, of the baselines asked for."""
+    """Judged answers of the served path and, beside it, of the baselines asked for.
+
+    Attributes:
+        promise: the one of the bundle's promises whose threshold decides here.
+    """
 
     manifest: Manifest
+    promise: FurtherPoint
     served: JudgedQueries
     baselines: Mapping[str, JudgedQueries]
 
+    @property
+    def threshold(self) -> float | None:
+        """Return the least similarity that is accepted here, or None where nothing is."""
+        point = self.promise.operating_point
+        return point.threshold if point else None
+
     def figures(self) -> dict[str, Any]:
         """Return all figures: of all queries at the top, of each group and baseline below."""
-        calibration = self.manifest.calibration
+        point = self.promise.operating_point
         return {
             "bundle_id": self.manifest.bundle_id,
-            "target_precision": calibration.target_precision,
-            "confidence": calibration.confidence,
-            "threshold": self.manifest.threshold,
-            "calibrated_coverage": point.coverage
-            if (point := self.manifest.operating_point)
-            else 0,
-            **served_figures(self.served, self.manifest),
+            "target_precision": self.promise.target_precision,
+            "confidence": self.manifest.calibration.confidence,
+            "threshold": self.threshold,
+            "calibrated_coverage": point.coverage if point else 0,
+            **self.figures_of(self.served),
+            "operating_points": self._operating_points(),
             "groups": {
-                name: served_figures(group, self.manifest)
+                name: self.figures_of(group)
                 for name, group in self.served.groups().items()
                 if name != "all"
             },
@@ -50,9 +58,14 @@ class Evaluation:
             },
         }
 
+    def figures_of(self, judged: JudgedQueries) -> dict[str, Any]:
+        """Return `served_figures` of some of the queries at the threshold that decides here."""
+        confidence = self.manifest.calibration.confidence
+        return served_figures(judged, self.threshold, confidence=confidence)
+
     def table(self) -> list[str]:
         """Return the lines of a Markdown table: baselines, then the bundle with its promise."""
-        target = percent(self.manifest.calibration.target_precision).removesuffix("%")
+        target = percent(self.promise.target_precision).removesuffix("%")
         head = [*HEAD, f"promised cov@{target}", "precision of the accepted"]
         rows = [
             [*row, "-", "-"]
@@ -60,11 +73,27 @@ class Evaluation:
             for row in retrieval_rows(name, figures_by_group(judged))
         ]
         for name, group in self.served.groups().items():
-            figures = served_figures(group, self.manifest)
+            figures = self.figures_of(group)
             precision = ratio(figures["accepted_precision"])
             [row] = retrieval_rows(SERVED, {name: figures})
             rows.append([*row, ratio(figures["coverage"]), precision])
         return table(head, rows)
+
+    def promises(self) -> list[str]:
+        """Return the lines on the promise that decides here and on the bundle's other ones."""
+        shown = self.promise.target_precision
+        return list(promise_lines(self.manifest, shown=shown, judged=self.served))
+
+    def _operating_points(self) -> list[dict[str, Any]]:
+        """Return what each threshold of the bundle accepts of all queries, the default first."""
+        names = ("accepted", "coverage", "accepted_precision")
+        points: list[dict[str, Any]] = []
+        for target in self.manifest.target_precisions:
+            threshold = self.manifest.threshold_at(target)
+            reached = accepted_counts(self.served, threshold)
+            point = {"target_precision": target, "threshold": threshold}
+            points.append({**point, **{name: reached[name] for name in names}})
+        return points
 
 
 def evaluate(
@@ -73,13 +102,27 @@ def evaluate(
     queries: Sequence[LabelledQuery],
     *,
     baselines: Collection[str] = (),
+    target_precision: float | None = None,
 ) -> Evaluation:
-    """Ask the served path every query and compare its answers with the labels."""
+    """Ask the served path every query and compare its answers with the labels.
+
+    Args:
+        recommender: the served path.
+        manifest: of its bundle.
+        queries: what is asked.
+        baselines: names of the systems to set beside it.
+        target_precision: which promise of the bundle decides; None is its default.
+
+    Raises:
+        ConfigError: if the bundle was not built for ``target_precision``.
+    """
+    promise = promise_asked_for(manifest, target_precision)
     judged = judge_served(recommender, queries, what=SERVED)
     catalogue = recommender.catalogue
     texts: list[str] = catalogue.table.column("product_text").to_pylist()
     return Evaluation(
         manifest=manifest,
+        promise=promise,
         served=judged,
         baselines=judge_baselines(
             baselines,
@@ -92,26 +135,19 @@ def evaluate(
     )
 
 
-def served_figures(judged: JudgedQueries, manifest: Manifest) -> dict[str, Any]:
-    """Return retrieval figures, and what the bundle's threshold accepts of these queries.
+def served_figures(
+    judged: JudgedQueries, threshold: float | None, *, confidence: float
+) -> dict[str, Any]:
+    """Return retrieval figures, and what a threshold accepts of these queries.
 
-    ``coverage`` is accepted / queries, ``accepted_precision`` the right share of the accepted
-    and ``accepted_precision_lower_bound`` its exact bound at the bundle's confidence; the last
-    two are None where nothing was accepted.
+    Beside the counts of `accepted_counts`, ``accepted_precision_lower_bound`` is the exact bound
+    of the precision at ``confidence``, None where nothing was accepted.
     """
-    is_accepted = np.array(
-        [decide(s, manifest.threshold) is Decision.AUTO_ACCEPTED for s in judged.similarity],
-        dtype=bool,
-    )
-    accepted = int(is_accepted.sum())
-    wrong = int((is_accepted & ~judged.is_correct).sum())
-    confidence = manifest.calibration.confidence
+    counts = accepted_counts(judged, threshold)
+    accepted, wrong = counts["accepted"], counts["wrong"]
     return {
         **retrieval_figures(judged),
-        "accepted": accepted,
-        "wrong": wrong,
-        "coverage": accepted / len(judged) if len(judged) else None,
-        "accepted_precision": 1 - wrong / accepted if accepted else None,
+        **counts,
         "accepted_precision_lower_bound": (
             precision_lower_bound(accepted, wrong, confidence) if accepted else None
         ),

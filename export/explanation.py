@@ -7,6 +7,8 @@ from training.evaluation import JudgedQueries
 from training.label_plan import MOST_ACCEPTED, POWER, accepted_needed, plan_labels
 from training.report import percent
 
+_BY_ITSELF = "; the confidence is that of this promise by itself, not of several at once"
+
 
 def explain(
     point: OperatingPoint | None,
@@ -15,10 +17,20 @@ def explain(
     *,
     target_precision: float,
     confidence: float,
+    is_one_of_several: bool = False,
 ) -> str:
-    """Return the sentence that stands in the manifest, for people."""
+    """Return the sentence that stands in the manifest, for people.
+
+    Args:
+        point: the promise, or None where none could be made.
+        validation: judged answers that gave the thresholds.
+        calibration: judged answers on which the thresholds were tested.
+        target_precision: the precision asked for, in (0, 1).
+        confidence: the confidence asked for, in (0, 1).
+        is_one_of_several: whether the bundle makes other promises beside this one.
+    """
     if point is not None:
-        return _promise(point)
+        return _promise(point) + (_BY_ITSELF if is_one_of_several else "")
     if np.isnan(validation.similarity).all():
         return (
             "no threshold can be promised: there is no validation query to take thresholds from; "

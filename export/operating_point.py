@@ -1,18 +1,19 @@
-"""The promise of a bundle: a threshold fixed on served similarities, or the reason for none."""
+"""The promises of a bundle: thresholds fixed on served similarities, or the reason for none."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from export.explanation import explain
 from export.served_answers import judge_served
 from service.contract.errors import CalibrationError
-from service.contract.manifest import Calibration
+from service.contract.manifest import Calibration, FurtherPoint
 from service.recommender import Recommender
-from training.calibration import choose_operating_point, thresholds_to_try
+from training.calibration import operating_point_of
 from training.data.matches import LabelledQuery
 from training.data.splits import one_per_text, place, text_key
+from training.evaluation import JudgedQueries
 
 SET_ASIDE_SHARE = 0.3
 """Share of the calibration queries that gives the grid where there is no validation file."""
@@ -58,18 +59,35 @@ def calibrate(
     *,
     target_precision: float,
     confidence: float,
+    further_targets: Collection[float] = (),
 ) -> Calibration:
-    """Return the promise these queries allow, or none with the reason and what would help."""
-    validation = judge_served(recommender, sets.validation, what="validation queries")
-    calibration = judge_served(recommender, sets.calibration, what="calibration queries")
-    point = choose_operating_point(
-        calibration.similarity,
-        calibration.is_correct,
-        thresholds_in_order=thresholds_to_try(
-            validation.similarity, validation.is_correct, target_precision=target_precision
-        ),
-        target_precision=target_precision,
-        confidence=confidence,
+    """Return the promises these queries allow, or none with the reason and what would help.
+
+    Every query is answered once; each target then gets what it would get alone, at its own
+    ``confidence``. Of two targets that both get a threshold the laxer one accepts at least as
+    much: it passes wherever the stricter one passes, and its walk never starts at a stricter
+    threshold (a validation p-value that prefers the looser of two thresholds does so at every
+    laxer target, until it is too small for a float). But a walk may fail at its start, so a
+    target can be left without a threshold where a stricter one has one. It is not lent that
+    threshold: to choose it because the own walk failed would be a second chance to be wrong, at
+    the price of the stated confidence.
+
+    Args:
+        recommender: the served path.
+        sets: the queries the promises are made from.
+        target_precision: precision of the default promise, in (0, 1).
+        confidence: confidence of each promise by itself, in (0, 1).
+        further_targets: precisions of the other promises, in (0, 1); the default among them
+            counts for nothing.
+    """
+    judged = _Judged(
+        validation=judge_served(recommender, sets.validation, what="validation queries"),
+        calibration=judge_served(recommender, sets.calibration, what="calibration queries"),
+    )
+    others = sorted({*further_targets} - {target_precision})
+    default, *further = (
+        _promise(judged, target, confidence, is_one_of_several=bool(others))
+        for target in (target_precision, *others)
     )
     return Calibration(
         target_precision=target_precision,
@@ -77,14 +95,39 @@ def calibrate(
         queries=len(sets.calibration),
         validation_queries=len(sets.validation),
         data_sha256=_digest(sets),
-        operating_point=point,
-        explanation=explain(
-            point,
-            validation,
-            calibration,
-            target_precision=target_precision,
-            confidence=confidence,
-        ),
+        operating_point=default.operating_point,
+        explanation=default.explanation,
+        further=tuple(further),
+    )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The served answers to both sets, compared with the labels."""
+
+    validation: JudgedQueries
+    calibration: JudgedQueries
+
+
+def _promise(
+    judged: _Judged, target_precision: float, confidence: float, *, is_one_of_several: bool
+) -> FurtherPoint:
+    point = operating_point_of(
+        judged.validation,
+        judged.calibration,
+        target_precision=target_precision,
+        confidence=confidence,
+    )
+    explanation = explain(
+        point,
+        judged.validation,
+        judged.calibration,
+        target_precision=target_precision,
+        confidence=confidence,
+        is_one_of_several=is_one_of_several,
+    )
+    return FurtherPoint(
+        target_precision=target_precision, operating_point=point, explanation=explanation
     )
 
 

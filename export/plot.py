@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from export.evaluate import Evaluation, served_figures
+from export.evaluate import Evaluation
 from service.contract.errors import UsageError
 from training.data.table_writer import write_bytes
 from training.evaluation import JudgedQueries
@@ -54,19 +54,19 @@ def picture_kind(path: Path) -> str:
 
 
 def _draw_curves(axis: Axes, evaluation: Evaluation) -> None:
-    calibration = evaluation.manifest.calibration
+    target = evaluation.promise.target_precision
     for name, judged in evaluation.baselines.items():
         axis.plot(*_curve(judged), label=name, linewidth=1, alpha=0.7)
     axis.plot(*_curve(evaluation.served), label="served", color=POINT, linewidth=2)
     axis.axhline(
-        calibration.target_precision,
+        target,
         color="grey",
         linestyle="--",
         linewidth=1,
-        label=f"promised precision {percent(calibration.target_precision)}",
+        label=f"promised precision {percent(target)}",
     )
     _draw_operating_point(axis, evaluation)
-    low = min(0.5, calibration.target_precision - 0.05)
+    low = min(0.5, target - 0.05)
     axis.set(
         xlabel="coverage: share of queries auto-accepted",
         ylabel="precision of the accepted",
@@ -80,7 +80,7 @@ def _draw_curves(axis: Axes, evaluation: Evaluation) -> None:
 
 def _draw_operating_point(axis: Axes, evaluation: Evaluation) -> None:
     """Mark what the promised threshold reached here, with its confidence bound."""
-    figures = served_figures(evaluation.served, evaluation.manifest)
+    figures = evaluation.figures_of(evaluation.served)
     if not figures["accepted"]:
         axis.text(0.5, 0.5, "nothing accepted", transform=axis.transAxes, ha="center")
         return
@@ -109,7 +109,7 @@ def _draw_histograms(axis: Axes, evaluation: Evaluation) -> None:
         axis.hist(
             judged.similarity[mask], bins=edges.tolist(), alpha=0.65, color=colour, label=label
         )
-    threshold = evaluation.manifest.threshold
+    threshold = evaluation.threshold
     if threshold is not None:
         axis.axvline(threshold, color=POINT, linestyle="--", label=f"threshold {threshold:.3f}")
     axis.set(

@@ -2,29 +2,48 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
+from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 
-from service import docs, routes
-from service.contract.errors import SurematchError
-from service.contract.manifest import Manifest
+from service import docs
+from service.callers import Callers
 from service.contract.release import RELEASE
+from service.live.keeper import BundleOpener
+from service.live.outcomes import RefusedError
+from service.live.watcher import PointerWatcher
 from service.middleware import Observed
 from service.openapi import DescribedApi
-from service.problems import ProblemError, answer_error
-from service.recommender import Recommender, open_recommender
-from service.serving import OpenBundle, Serving
+from service.refusals import ANSWERED_ERRORS, answer_error
+from service.routes import admin, embeddings, health, recommend, stream
+from service.serving import Serving
 from service.settings import Settings
-from service.worker import BusyError
+from service.swap_target import swap_target
 
 DESCRIPTION = "Matches texts to products and says which matches a person must check."
-
-BundleOpener = Callable[[Path], tuple[Recommender, Manifest]]
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
+"""FastAPI's own would export raw paths and query strings wherever a variable says so."""
+WATCHDOG_SECONDS = 0.5
+"""How often the workers are looked at."""
+DIRECT = {
+    route.path: route
+    for router in (recommend.router, embeddings.router)
+    for route in router.routes
+    if isinstance(route, APIRoute)
+}
+"""Routes whose endpoints read their own body and write their own response, by path."""
+ROUTERS = (
+    *(recommend.router, stream.router, embeddings.router),
+    *(health.router, admin.router, docs.router),
+)
 
 logger = logging.getLogger(__name__)
 
@@ -33,24 +52,37 @@ def create_app(
     settings: Settings,
     *,
     on_failure: Callable[[Exception], None] | None = None,
-    opener: BundleOpener = open_recommender,
+    opener: BundleOpener | None = None,
 ) -> FastAPI:
     """Return the app; it opens its bundle once it runs, and answers 503 until then.
 
     Args:
         settings: where the bundle is, and the limits.
-        on_failure: called with the reason if the bundle cannot be opened.
-        opener: opens and checks the bundle, in a thread.
+        on_failure: called with the reason if the first bundle cannot be opened.
+        opener: opens and checks a bundle, in a thread; None opens it for real.
+
+    Raises:
+        ConfigError: if the keys file is wrong, or others can reach a service without keys.
     """
-    serving = Serving(settings=settings)
+    serving = Serving(settings, Callers(settings), opener)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         serving.start()
-        opening = asyncio.create_task(_open_bundle(serving, opener, on_failure))
+        tasks = [
+            asyncio.create_task(work)
+            for work in (
+                _serve_bundles(serving, on_failure),
+                _every(WATCHDOG_SECONDS, serving.answering.batcher.watch),
+                _every(settings.watch_seconds, lambda: _look_at_keys(serving)),
+            )
+        ]
         yield
-        opening.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         serving.stop()
+        await asyncio.to_thread(serving.tracer.close)
 
     app = DescribedApi(
         title="Surematch",
@@ -58,38 +90,47 @@ def create_app(
         version=RELEASE,
         lifespan=lifespan,
         openapi_url=None,
+        telemetry=NO_TELEMETRY,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.max_queries = settings.max_queries
     app.state.serving = serving
-    app.include_router(routes.router)
-    app.include_router(docs.router)
-    app.add_middleware(Observed, metrics=serving.metrics)
-    for kind in (ProblemError, BusyError, HTTPException):
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Observed, serving=serving, direct=DIRECT)
+    for kind in ANSWERED_ERRORS:
         app.add_exception_handler(kind, answer_error)
     return app
 
 
-async def _open_bundle(
-    serving: Serving, opener: BundleOpener, on_failure: Callable[[Exception], None] | None
-) -> None:
-    started = time.perf_counter()
-    folder = serving.settings.bundle
+async def _serve_bundles(serving: Serving, on_failure: Callable[[Exception], None] | None) -> None:
+    """Open the first bundle, then follow ``CURRENT`` to others."""
+    settings = serving.settings
     try:
-        recommender, manifest = await asyncio.to_thread(opener, folder)
-    except Exception as error:  # whatever it is, a service without a bundle must say so and end
-        facts = {"bundle": str(folder), "reason": str(error)}
-        is_bug = not isinstance(error, SurematchError)
-        logger.log(logging.ERROR, "bundle not opened", exc_info=is_bug, extra=facts)
+        first = await asyncio.to_thread(swap_target, None, settings)
+        await serving.keeper.swap(first)
+    except RefusedError as error:  # a service without a bundle must say so and end
+        logger.error("bundle not opened", extra={"reason": str(error)})  # noqa: TRY400  # no bug
         if on_failure is not None:
             on_failure(error)
         return
-    serving.open(OpenBundle(recommender, manifest))
-    facts = {
-        "bundle_id": manifest.bundle_id,
-        "products": manifest.catalogue.products,
-        "threshold": manifest.threshold,
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    logger.info("bundle opened", extra=facts)
+    watcher = PointerWatcher(
+        settings.bundle, serving.keeper.swap, watch_seconds=settings.watch_seconds, asked=first
+    )
+    await watcher.run()
+
+
+def _look_at_keys(serving: Serving) -> None:
+    generation = serving.generation
+    serving.callers.look(None if generation is None else generation.manifest)
+
+
+async def _every(seconds: float, look: Callable[[], None]) -> None:
+    """Call ``look`` for ever; one that fails is logged, and called again."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            look()
+        except Exception:  # a watch that ended unseen would watch nothing
+            logger.exception("a watch failed")

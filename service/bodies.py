@@ -3,12 +3,15 @@
 import json
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from service.problems import Code, FieldError, ProblemError
-from service.schemas import RecommendRequest
+from service.schemas import RecommendRequest, SwapRequest
+
+Shape = TypeVar("Shape", bound=BaseModel)
 
 MAX_ERRORS = 10
 """So many errors of a body are named; the rest is only counted."""
@@ -25,19 +28,47 @@ _WORDS = {
 """Our words where pydantic's would speak of Python."""
 
 
-async def read_recommend_request(
-    request: Request, *, max_bytes: int, max_queries: int
-) -> RecommendRequest:
-    """Return the checked body of a request, whatever its Content-Type says.
+def parse_recommend_request(body: bytes, *, max_queries: int) -> RecommendRequest:
+    """Return the checked body of a request for recommendations, whatever its Content-Type says.
 
     Raises:
-        ProblemError: 413 over ``max_bytes``, 400 if it is not JSON, 422 if it has another shape.
+        ProblemError: 400 if it is not JSON, 422 if it has another shape.
     """
-    value = parse_json(await read_body(request, max_bytes=max_bytes))
+    return parse_body(RecommendRequest, body, context={"max_queries": max_queries})
+
+
+def parse_swap_request(body: bytes) -> SwapRequest:
+    """Return the checked body of a request for another bundle; an empty one names none.
+
+    Raises:
+        ProblemError: 400 if it is not JSON, 422 if it has another shape.
+    """
+    return parse_body(SwapRequest, body) if body.strip() else SwapRequest()
+
+
+def parse_body(
+    shape: type[Shape], body: bytes, *, context: object = None, whole: str = "body"
+) -> Shape:
+    """Return a body, or a part of one that errors call ``whole``, as an object of ``shape``.
+
+    Raises:
+        ProblemError: 400 if it is not JSON, 422 if it has another shape.
+    """
+    return check_shape(shape, parse_json(body, whole=whole), context=context, whole=whole)
+
+
+def check_shape(
+    shape: type[Shape], value: object, *, context: object = None, whole: str = "body"
+) -> Shape:
+    """Return a value that came from a client as an object of ``shape``.
+
+    Raises:
+        ProblemError: 422 if it has another shape.
+    """
     try:
-        return RecommendRequest.model_validate(value, context={"max_queries": max_queries})
+        return shape.model_validate(value, context=context)
     except ValidationError as error:
-        raise invalid_request(_field_errors(error)) from None
+        raise invalid_request(_field_errors(error, whole)) from None
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
@@ -46,9 +77,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     Raises:
         ProblemError: 413 if there are more than ``max_bytes``, announced or sent.
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdecimal() and int(announced) > max_bytes:
-        raise _too_large(max_bytes)
+    refuse_announced(request, max_bytes=max_bytes)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -57,7 +86,18 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def parse_json(body: bytes) -> object:
+def refuse_announced(request: Request, *, max_bytes: int) -> None:
+    """Check the size that a request announces, before any of its body is read.
+
+    Raises:
+        ProblemError: 413 if it announces more than ``max_bytes``.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdecimal() and int(announced) > max_bytes:
+        raise _too_large(max_bytes)
+
+
+def parse_json(body: bytes, *, whole: str = "body") -> object:
     """Return the value of a JSON text in UTF-8.
 
     Raises:
@@ -66,13 +106,14 @@ def parse_json(body: bytes) -> object:
     try:
         return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        detail = f"the body is not UTF-8: byte {error.start} cannot be read"
+        detail = f"the {whole} is not UTF-8: byte {error.start} cannot be read"
     except json.JSONDecodeError as error:
-        detail = f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        place = f"line {error.lineno} column" if whole == "body" else "column"
+        detail = f"the {whole} is not JSON: {error.msg} at {place} {error.colno}"
     except ValueError:  # digits of a number, or NaN
-        detail = "the body is not JSON: a number in it is NaN, infinite or far too long"
+        detail = f"the {whole} is not JSON: a number in it is NaN, infinite or far too long"
     except RecursionError:
-        detail = "the body is nested too deeply to be read as JSON"
+        detail = f"the {whole} is nested too deeply to be read as JSON"
     raise ProblemError(Code.NOT_JSON, detail)
 
 
@@ -84,15 +125,21 @@ def invalid_request(errors: Sequence[FieldError]) -> ProblemError:
     return ProblemError(Code.INVALID_REQUEST, detail, errors=named)
 
 
-def unknown_fields(asked: Sequence[str], known: Sequence[str]) -> list[FieldError]:
-    """Return an error for each name of ``asked`` that the catalogue does not have."""
+def refuse_unknown_fields(asked: Sequence[str], known: Sequence[str]) -> None:
+    """Check the names of fields that a request asks for.
+
+    Raises:
+        ProblemError: 422 with each name that the catalogue does not have.
+    """
     have = ", ".join(known) or "none"
     what = f"is no field of the catalogue, which has: {have}"
-    return [
+    unknown = [
         FieldError(where=f"fields[{position}]", what=what)
         for position, name in enumerate(asked)
         if name not in known
     ]
+    if unknown:
+        raise invalid_request(unknown)
 
 
 def _too_large(max_bytes: int) -> ProblemError:
@@ -104,19 +151,22 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _field_errors(error: ValidationError) -> list[FieldError]:
+def _field_errors(error: ValidationError, whole: str) -> list[FieldError]:
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return [
-        FieldError(where=_path(one["loc"]), what=_WORDS.get(one["type"]) or _reworded(one["msg"]))
+        FieldError(
+            where=_path(one["loc"], whole),
+            what=_WORDS.get(one["type"]) or _reworded(one["msg"]),
+        )
         for one in found
     ]
 
 
-def _path(location: Sequence[int | str]) -> str:
-    path = "body"
+def _path(location: Sequence[int | str], whole: str) -> str:
+    path = whole
     for part in location:
         path += f"[{part}]" if isinstance(part, int) else f".{_shown(part)}"
-    return path.removeprefix("body.")
+    return path.removeprefix(f"{whole}.")
 
 
 def _shown(name: str) -> str:

@@ -5,11 +5,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.contract.manifest import EncoderRecord, Manifest
+from service.contract.manifest import EncoderRecord, FurtherPoint, Manifest, OperatingPoint
 from service.contract.text import MAX_TEXT_CHARACTERS
+from service.encoder import Encoder
+from service.onnx_session import Device
+from service.opening import OpenBundle
 from service.recommender import MAX_K
-from service.schemas import MAX_FIELDS, MAX_ID_CHARACTERS
-from service.serving import OpenBundle
+from service.schemas import MAX_FIELDS, MAX_ID_CHARACTERS, MAX_LINE_BYTES
 from service.settings import Settings
 
 
@@ -48,6 +50,29 @@ class OperatingPointInfo(_Record):
     ]
 
 
+class PromiseInfo(_Record):
+    """One precision that the bundle was asked to promise."""
+
+    target_precision: float
+    operating_point: Annotated[
+        OperatingPointInfo | None, Field(description="null where it could not be promised")
+    ]
+    explanation: str
+
+
+class BatchInfo(_Record):
+    """How texts share the encoder; measured when it warmed up."""
+
+    max_tokens: Annotated[int, Field(description="padding included; a longer text goes alone")]
+    max_texts: Annotated[
+        int, Field(description="1 where the encoder's numbers depend on a text's neighbours")
+    ]
+    tokens_per_second: Annotated[
+        float | None, Field(description="of one worker at that size; null before it was measured")
+    ]
+    device: Device
+
+
 class Limits(_Record):
     """The most that one request may hold."""
 
@@ -58,6 +83,15 @@ class Limits(_Record):
     id_characters: int
     fields: int
     tokens: Annotated[int, Field(description="a longer text is cut, and `truncated` says so")]
+    interactive_queries: Annotated[
+        int, Field(description="bodies of more queries wait in a lane of their own")
+    ]
+    stream_bytes: int
+    stream_line_bytes: int
+    streams: Annotated[int, Field(description="streams of lines under way at a time")]
+    deadline_seconds: Annotated[
+        float, Field(description="time of a request that sends no X-Request-Deadline-Ms")
+    ]
 
 
 class Info(_Record):
@@ -75,12 +109,21 @@ class Info(_Record):
     explanation: Annotated[
         str, Field(description="the promise in one sentence, or why there is none")
     ]
+    target_precision: Annotated[
+        float, Field(description="the promise under which this caller's answers are decided")
+    ]
+    promises: Annotated[
+        Sequence[PromiseInfo],
+        Field(description="every promise of the bundle, each by itself; the default first"),
+    ]
+    batch: BatchInfo
     limits: Limits
 
 
-def info_of(bundle: OpenBundle, settings: Settings) -> Info:
-    """Return what ``GET /info`` says of the open bundle."""
+def info_of(bundle: OpenBundle, settings: Settings, *, target_precision: float) -> Info:
+    """Return what ``GET /info`` says of the open bundle to a caller with this promise."""
     manifest = bundle.manifest
+    promise = manifest.promise_at(target_precision)
     return Info(
         bundle_id=manifest.bundle_id,
         created_at=manifest.created_at,
@@ -92,14 +135,24 @@ def info_of(bundle: OpenBundle, settings: Settings) -> Info:
             product_text=manifest.catalogue.product_text,
             index=manifest.catalogue.index,
         ),
-        operating_point=_operating_point(manifest),
-        explanation=manifest.calibration.explanation,
+        operating_point=_operating_point(promise.operating_point),
+        explanation=promise.explanation,
+        target_precision=target_precision,
+        promises=[_promise(promise) for promise in manifest.calibration.promises],
+        batch=_batch(bundle.recommender.encoder),
         limits=_limits(manifest, settings),
     )
 
 
-def _operating_point(manifest: Manifest) -> OperatingPointInfo | None:
-    point = manifest.operating_point
+def _promise(promise: FurtherPoint) -> PromiseInfo:
+    return PromiseInfo(
+        target_precision=promise.target_precision,
+        operating_point=_operating_point(promise.operating_point),
+        explanation=promise.explanation,
+    )
+
+
+def _operating_point(point: OperatingPoint | None) -> OperatingPointInfo | None:
     if point is None:
         return None
     return OperatingPointInfo(
@@ -115,6 +168,15 @@ def _operating_point(manifest: Manifest) -> OperatingPointInfo | None:
     )
 
 
+def _batch(encoder: Encoder) -> BatchInfo:
+    return BatchInfo(
+        max_tokens=encoder.budget.tokens,
+        max_texts=encoder.max_texts,
+        tokens_per_second=encoder.budget.tokens_per_second,
+        device=encoder.device,
+    )
+
+
 def _limits(manifest: Manifest, settings: Settings) -> Limits:
     return Limits(
         body_bytes=settings.max_body_bytes,
@@ -124,4 +186,9 @@ def _limits(manifest: Manifest, settings: Settings) -> Limits:
         id_characters=MAX_ID_CHARACTERS,
         fields=MAX_FIELDS,
         tokens=manifest.encoder.max_tokens,
+        interactive_queries=settings.interactive_queries,
+        stream_bytes=settings.max_stream_bytes,
+        stream_line_bytes=MAX_LINE_BYTES,
+        streams=settings.max_streams,
+        deadline_seconds=settings.deadline_seconds,
     )

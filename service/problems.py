@@ -9,7 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.worker import BusyError
+from service.access.bucket import RateLimitError
+from service.access.door import NoKeyError, NotPermittedError
+from service.batching.admission import BusyError
+from service.batching.ticket import DeadlineError, StoppedError
+from service.live.keeper import NoPreviousError, RefusedError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -20,13 +24,21 @@ class Code(StrEnum):
     """What went wrong, for programs; a code never changes its meaning."""
 
     NOT_JSON = "not_json"
+    NO_KEY = "no_key"
+    NOT_PERMITTED = "not_permitted"
     NOT_FOUND = "not_found"
+    MODEL_NOT_FOUND = "model_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    NO_PREVIOUS = "no_previous"
     BODY_TOO_LARGE = "body_too_large"
     INVALID_REQUEST = "invalid_request"
+    BUNDLE_REFUSED = "bundle_refused"
     BUSY = "busy"
+    RATE_LIMITED = "rate_limited"
     INTERNAL_ERROR = "internal_error"
+    ENCODER_FAILED = "encoder_failed"
     NOT_READY = "not_ready"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
 
     @property
     def status(self) -> HTTPStatus:
@@ -36,14 +48,42 @@ class Code(StrEnum):
 
 _STATUS = {
     Code.NOT_JSON: HTTPStatus.BAD_REQUEST,
+    Code.NO_KEY: HTTPStatus.UNAUTHORIZED,
+    Code.NOT_PERMITTED: HTTPStatus.FORBIDDEN,
     Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.MODEL_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Code.NO_PREVIOUS: HTTPStatus.CONFLICT,
     Code.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Code.BUNDLE_REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
     Code.BUSY: HTTPStatus.TOO_MANY_REQUESTS,
+    Code.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
     Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Code.ENCODER_FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
     Code.NOT_READY: HTTPStatus.SERVICE_UNAVAILABLE,
+    Code.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
 }
+
+
+_OPENAI_TYPES = {
+    HTTPStatus.UNAUTHORIZED: "authentication_error",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
+}
+"""What OpenAI calls an error, by its status; others go by whose fault they are."""
+
+
+_REFUSALS: Mapping[type[Exception], Code] = {
+    NoKeyError: Code.NO_KEY,
+    NotPermittedError: Code.NOT_PERMITTED,
+    NoPreviousError: Code.NO_PREVIOUS,
+    RefusedError: Code.BUNDLE_REFUSED,
+    BusyError: Code.BUSY,
+    RateLimitError: Code.RATE_LIMITED,
+    StoppedError: Code.NOT_READY,
+    DeadlineError: Code.DEADLINE_EXCEEDED,
+}
+"""Errors that say themselves what their client should know."""
 
 
 class FieldError(BaseModel):
@@ -53,6 +93,19 @@ class FieldError(BaseModel):
 
     where: str = Field(description="path of the value, for example `queries[0].text`")
     what: str = Field(description="what it must be")
+
+
+class OpenAiError(BaseModel):
+    """The same error in the words that clients of OpenAI look for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    message: str
+    type: str = Field(
+        description="invalid_request_error, authentication_error, rate_limit_error or server_error"
+    )
+    param: str | None = Field(description="the first value of the body that is wrong")
+    code: str = Field(description="the code of the problem")
 
 
 class Problem(BaseModel):
@@ -69,6 +122,11 @@ class Problem(BaseModel):
         default=None,
         exclude_if=lambda errors: errors is None,
         description="what is wrong with the body, value by value; the first few of many",
+    )
+    error: OpenAiError | None = Field(
+        default=None,
+        exclude_if=lambda error: error is None,
+        description="only of the routes below /v1, whose clients are those of OpenAI",
     )
 
 
@@ -90,14 +148,15 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
 
 
-def problem_response(error: ProblemError) -> Response:
-    """Return the HTTP response of an error."""
+def problem_response(error: ProblemError, *, for_openai: bool = False) -> Response:
+    """Return the HTTP response of an error, which clients of OpenAI can read as well."""
     problem = Problem(
         title=error.code.status.phrase,
         status=error.code.status,
         detail=error.detail,
         code=error.code,
         errors=list(error.errors) or None,
+        error=_openai_error(error) if for_openai else None,
     )
     return Response(
         problem.model_dump_json(),
@@ -109,29 +168,55 @@ def problem_response(error: ProblemError) -> Response:
 
 def not_ready(detail: str) -> ProblemError:
     """Return the error of a service that cannot answer yet, or no more."""
-    return ProblemError(
-        Code.NOT_READY, detail, headers={"Retry-After": str(NOT_READY_RETRY_SECONDS)}
-    )
+    return ProblemError(Code.NOT_READY, detail, headers=_come_back(NOT_READY_RETRY_SECONDS))
 
 
-async def answer_error(request: Request, error: Exception) -> Response:
-    """Return the answer to a request that ended in ``error``; a bug says nothing of itself."""
-    return problem_response(_problem_of(request, error))
-
-
-def _problem_of(request: Request, error: Exception) -> ProblemError:
+def problem_of(request: Request, error: Exception) -> ProblemError:
+    """Return the problem document that an error becomes; a bug says nothing of itself."""
     match error:
         case ProblemError():
             return error
-        case BusyError():
-            detail = "too many requests are waiting; come back after the seconds of Retry-After"
-            retry_after = {"Retry-After": str(error.retry_after_seconds)}
-            return ProblemError(Code.BUSY, detail, headers=retry_after)
         case HTTPException(status_code=HTTPStatus.NOT_FOUND):
             return ProblemError(Code.NOT_FOUND, "there is nothing at this path; see /docs")
         case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
             detail = f"{request.method} is not allowed here; see Allow"
             return ProblemError(Code.METHOD_NOT_ALLOWED, detail, headers=error.headers)
         case _:
-            detail = "the service failed on this request; report it with its X-Request-ID"
-            return ProblemError(Code.INTERNAL_ERROR, detail)
+            return _refusal_of(error) or _bug()
+
+
+def _refusal_of(error: Exception) -> ProblemError | None:
+    """Return the problem of a request that was understood and is not answered."""
+    code = _REFUSALS.get(type(error))
+    if code is None:
+        return None
+    headers: dict[str, str] = {}
+    if isinstance(error, BusyError | RateLimitError):
+        headers = _come_back(error.retry_after_seconds)
+    elif isinstance(error, StoppedError):
+        headers = _come_back(NOT_READY_RETRY_SECONDS)
+    elif isinstance(error, NoKeyError):
+        headers = {"WWW-Authenticate": "Bearer"}
+    return ProblemError(code, str(error), headers=headers)
+
+
+def _openai_error(error: ProblemError) -> OpenAiError:
+    return OpenAiError(
+        message=error.detail,
+        type=_OPENAI_TYPES.get(error.code.status, _other_openai_type(error.code.status)),
+        param=error.errors[0].where if error.errors else None,
+        code=error.code,
+    )
+
+
+def _other_openai_type(status: HTTPStatus) -> str:
+    return "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+
+
+def _bug() -> ProblemError:
+    detail = "the service failed on this request; report it with its X-Request-ID"
+    return ProblemError(Code.INTERNAL_ERROR, detail)
+
+
+def _come_back(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}

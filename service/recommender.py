@@ -5,18 +5,15 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from service.catalogue import Catalogue
-from service.contract import bundle as bundles
 from service.contract.decision import Decision, Reason, reason_for
-from service.contract.errors import BundleCorruptError, DataError
-from service.contract.golden import GoldenExample, differences, read_golden
-from service.contract.manifest import Manifest
-from service.contract.tokens import TextTokeniser, TokenisedText
+from service.contract.errors import BundleCorruptError
+from service.contract.golden import GoldenExample
+from service.contract.tokens import TokenisedText
 from service.encoder import Encoder
 from service.index import ProductIndex
 
@@ -69,6 +66,23 @@ class StageClock:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A text as it comes from the encoder, and what is asked of it.
+
+    Attributes:
+        text: its tokens.
+        embedding: its unit vector; NaN where the encoder failed on it, None for a blank text.
+        k: most products of its answer, 1 to `MAX_K`.
+        threshold: least similarity that is accepted; None accepts nothing.
+    """
+
+    text: TokenisedText
+    embedding: Float32[np.ndarray, " dim"] | None
+    k: int
+    threshold: float | None
+
+
 class Recommender:
     """Answers queries from one catalogue with one encoder and one threshold."""
 
@@ -115,12 +129,26 @@ class Recommender:
         with clock.stage("tokenise"):
             tokenised = self.encoder.tokenise(texts)
         with clock.stage("encode"):
-            readable = [row for row, text in enumerate(tokenised) if not text.is_blank]
-            embeddings = self.encoder.encode([tokenised[row] for row in readable])
+            readable = [text for text in tokenised if not text.is_blank]
+            embeddings = iter(self.encoder.encode(readable))
+        asked = [
+            Asked(text, None if text.is_blank else next(embeddings), k, self.threshold)
+            for text in tokenised
+        ]
+        return self.answer(asked, clock=clock)
+
+    def answer(self, asked: Sequence["Asked"], *, clock: StageClock | None = None) -> list[Answer]:
+        """Return one answer a text that is encoded already, in order.
+
+        Args:
+            asked: texts with their embeddings.
+            clock: gets the seconds of the stages ``search`` and ``decide``.
+        """
+        clock = clock or StageClock()
         with clock.stage("search"):
-            nearest = self._search(readable, embeddings, k)
+            nearest = self._search(asked)
         with clock.stage("decide"):
-            return [self._answer(text, nearest.get(row)) for row, text in enumerate(tokenised)]
+            return [self._answer(one, nearest.get(row)) for row, one in enumerate(asked)]
 
     def replay(self, texts: Sequence[str]) -> list[GoldenExample]:
         """Return what the served path makes of each text, step by step."""
@@ -142,24 +170,27 @@ class Recommender:
         ]
 
     def _search(
-        self, readable: Sequence[int], embeddings: Float32[np.ndarray, "query dim"], k: int
+        self, asked: Sequence["Asked"]
     ) -> Mapping[int, tuple[Float32[np.ndarray, " rank"], Int64[np.ndarray, " rank"]]]:
         """Return similarities and catalogue rows by query row; failed queries are left out."""
-        works = np.isfinite(embeddings).all(axis=1)
-        if not works.any():
+        encoded = {row: one.embedding for row, one in enumerate(asked) if one.embedding is not None}
+        works = {row: vector for row, vector in encoded.items() if np.isfinite(vector).all()}
+        if not works:
             return {}
-        similarity, rows = self.index.search(np.ascontiguousarray(embeddings[works]), k)
-        queries = np.asarray(readable)[works]
-        return dict(zip(queries.tolist(), zip(similarity, rows, strict=True), strict=True))
+        k = max(asked[row].k for row in works)
+        similarity, rows = self.index.search(np.stack(list(works.values())), k)
+        return dict(zip(works, zip(similarity, rows, strict=True), strict=True))
 
     def _answer(
         self,
-        text: TokenisedText,
+        one: "Asked",
         nearest: tuple[Float32[np.ndarray, " rank"], Int64[np.ndarray, " rank"]] | None,
     ) -> Answer:
+        text = one.text
         if nearest is None:
             reason = Reason.EMPTY_TEXT if text.is_blank else Reason.ENCODER_FAILED
             return Answer(reason=reason, truncated=text.truncated, recommendations=())
+        best = zip(nearest[0][: one.k].tolist(), nearest[1][: one.k].tolist(), strict=True)
         recommendations = tuple(
             Recommendation(
                 product_id=self.catalogue.product_ids[row],
@@ -167,63 +198,15 @@ class Recommender:
                 similarity=similarity,
                 row=row,
             )
-            for similarity, row in zip(nearest[0].tolist(), nearest[1].tolist(), strict=True)
+            for similarity, row in best
             if row >= 0
         )
-        reason = self._reason(recommendations)
+        reason = self._reason(recommendations, one.threshold)
         return Answer(reason=reason, truncated=text.truncated, recommendations=recommendations)
 
-    def _reason(self, recommendations: Sequence[Recommendation]) -> Reason:
+    def _reason(self, recommendations: Sequence[Recommendation], threshold: float | None) -> Reason:
         if not recommendations:
-            return reason_for(math.nan, self.threshold, is_ambiguous=False)
+            return reason_for(math.nan, threshold, is_ambiguous=False)
         best = recommendations[0]
         ambiguous = bool(self.catalogue.has_twin[best.row])
-        return reason_for(best.similarity, self.threshold, is_ambiguous=ambiguous)
-
-
-def load_recommender(bundle: bundles.Bundle) -> Recommender:
-    """Return the recommender of a verified bundle, before its golden examples are replayed.
-
-    Raises:
-        BundleCorruptError: if a file is not what it must be, or two of them do not fit.
-    """
-    try:
-        tokeniser = TextTokeniser.from_file(bundle.path(bundles.TOKENIZER))
-    except DataError as error:
-        raise BundleCorruptError(str(error)) from error
-    return Recommender(
-        Encoder(bundle.path(bundles.ENCODER), tokeniser),
-        ProductIndex.from_file(bundle.path(bundles.INDEX)),
-        Catalogue.from_file(bundle.path(bundles.CATALOGUE)),
-        threshold=bundle.manifest.threshold,
-    )
-
-
-def open_recommender(folder: Path) -> tuple[Recommender, Manifest]:
-    """Return the recommender of a bundle that is whole and still gives its recorded answers.
-
-    Raises:
-        BundleCorruptError: if a file was altered, or a golden example's answer changed.
-        BundleIncompatibleError: if the bundle was made for another release.
-    """
-    bundle = bundles.open_bundle(folder)
-    recommender = load_recommender(bundle)
-    check_golden(recommender, bundle)
-    return recommender, bundle.manifest
-
-
-def check_golden(recommender: Recommender, bundle: bundles.Bundle) -> None:
-    """Replay the golden examples of ``bundle``.
-
-    Raises:
-        BundleCorruptError: if an answer is not the recorded one.
-    """
-    recorded = read_golden(bundle.path(bundles.GOLDEN))
-    replayed = recommender.replay([example.text for example in recorded])
-    found = differences(recorded, replayed, bundle.manifest.golden_tolerance)
-    if found:
-        message = (
-            f"bundle {bundle.folder} does not give its own golden answers on this machine: "
-            f"{found[0]} ({len(found)} of {len(recorded)} differ); build the bundle here"
-        )
-        raise BundleCorruptError(message)
+        return reason_for(best.similarity, threshold, is_ambiguous=ambiguous)

@@ -1,42 +1,47 @@
-"""From a checked request to the bytes of its response; runs in a worker thread."""
+"""From the answers of a request to the bytes of its response."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from service.catalogue import Catalogue
-from service.recommender import Answer, StageClock
+from service.opening import OpenBundle
+from service.recommender import Answer
 from service.schemas import Query, RecommendedProduct, RecommendRequest, RecommendResponse, Result
-from service.serving import OpenBundle
 
 
-@dataclass(frozen=True)
-class Reply:
-    """The bytes of a response with the answers that they tell."""
-
-    content: bytes
-    answers: Sequence[Answer]
-
-
-def reply_to(asked: RecommendRequest, *, bundle: OpenBundle, clock: StageClock) -> Reply:
+def reply_of(
+    asked: RecommendRequest, answers: Sequence[Answer], bundle: OpenBundle, target_precision: float
+) -> bytes:
     """Return the response to a request whose ``fields`` are all known to the catalogue."""
-    texts = [query.text for query in asked.queries]
-    answers = bundle.recommender.recommend(texts, k=asked.k, clock=clock)
-    fields = tuple(asked.fields or ())
     response = RecommendResponse(
         bundle_id=bundle.manifest.bundle_id,
         results=[
-            _result(query, answer, bundle.recommender.catalogue, fields)
+            result_of(
+                query,
+                answer,
+                bundle.recommender.catalogue,
+                target_precision=target_precision,
+                fields=asked.fields or (),
+            )
             for query, answer in zip(asked.queries, answers, strict=True)
         ],
     )
-    return Reply(content=response.model_dump_json().encode(), answers=answers)
+    return response.model_dump_json().encode()
 
 
-def _result(query: Query, answer: Answer, catalogue: Catalogue, fields: Sequence[str]) -> Result:
+def result_of(
+    query: Query,
+    answer: Answer,
+    catalogue: Catalogue,
+    *,
+    target_precision: float,
+    fields: Sequence[str],
+) -> Result:
+    """Return what one query gets."""
     return Result(
         id=query.id,
         decision=answer.decision,
         reason=answer.reason,
+        target_precision=target_precision,
         truncated=answer.truncated,
         recommendations=[
             RecommendedProduct(

@@ -1,6 +1,5 @@
 """Bodies of ``POST /recommend``: what a client may ask, and what it gets."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import (
@@ -22,6 +21,9 @@ from service.recommender import MAX_K
 MAX_ID_CHARACTERS = 256
 MAX_ID_INTEGER = 2**63 - 1
 MAX_FIELDS = 100
+MAX_PATH_CHARACTERS = 4096
+MAX_LINE_BYTES = 128 * 1024
+"""Above what any query within the other limits takes: JSON escapes a character in 12 bytes."""
 MAX_KEYS = 16
 """An object with more keys is refused as a whole, not key by key."""
 
@@ -54,7 +56,8 @@ def _is_unicode(value: str) -> bool:
     return replace_lone_surrogates(value) == value
 
 
-def _as_query(value: object) -> object:
+def as_query(value: object) -> object:
+    """Return a query as an object: one that is a bare string is its text."""
     if isinstance(value, str):
         return {"text": value}
     if not isinstance(value, dict):
@@ -123,7 +126,7 @@ class RecommendRequest(_Body):
     _few_keys = model_validator(mode="before")(_with_few_keys)
 
     queries: Annotated[
-        list[Annotated[Query, BeforeValidator(_as_query, json_schema_input_type=Query | Text)]],
+        list[Annotated[Query, BeforeValidator(as_query, json_schema_input_type=Query | Text)]],
         Field(min_length=1, description="answered in this order; a bare string is a text"),
         BeforeValidator(_within_limit),
     ]
@@ -131,6 +134,20 @@ class RecommendRequest(_Body):
     fields: Annotated[
         list[str] | None,
         Field(max_length=MAX_FIELDS, description="fields of the products to return; see /info"),
+    ] = None
+
+
+class SwapRequest(_Body):
+    """Which bundle should answer from now on."""
+
+    bundle: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_PATH_CHARACTERS,
+            description="name or path of a bundle in the folder of bundles; without it the one "
+            "that CURRENT names, or the one served now, read anew",
+        ),
     ] = None
 
 
@@ -155,11 +172,14 @@ class Result(_Body):
     id: QueryId = Field(description="the id of the query, null where it had none")
     decision: Decision
     reason: Reason
+    target_precision: Annotated[
+        float, Field(description="the promise that the decision was made under; see /info")
+    ]
     truncated: Annotated[
         bool, Field(description="true where the text was cut at the model's longest input")
     ]
     recommendations: Annotated[
-        Sequence[RecommendedProduct], Field(description="best first, similarity never increasing")
+        list[RecommendedProduct], Field(description="best first, similarity never increasing")
     ]
 
 
@@ -167,4 +187,4 @@ class RecommendResponse(_Body):
     """One result a query, in the order of the queries."""
 
     bundle_id: Annotated[str, Field(description="name of the bundle that answered")]
-    results: Sequence[Result]
+    results: list[Result]

@@ -1,18 +1,27 @@
 """The HTTP server of the process: one socket, a graceful stop, and the reason for a failed one."""
 
+import asyncio
+import gc
 import signal
 import socket
 import time
 from types import FrameType
+from typing import cast
 
 import uvicorn
 
 from service.app import create_app
+from service.connection import Connection
 from service.contract.errors import ConfigError
+from service.listener import has_something_to_read, refuse_new_connections
 from service.settings import Settings
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75  # longer than the idle time-out of common load balancers
+HANDSHAKE_SECONDS = 0.1
+"""How long a connection may take to come about that was begun before the socket is closed."""
+LOOK_SECONDS = 0.02
+"""How often connections are looked at when the service stops."""
 
 
 class Server(uvicorn.Server):
@@ -20,6 +29,9 @@ class Server(uvicorn.Server):
 
     On a signal ``/readyz`` says 503 at once, requests are answered for ``drain_seconds`` more,
     then the socket is closed. A second signal ends the wait, a third the requests in flight.
+    Every answer since the signal tells its client to use the connection no more, and only a
+    connection that was quiet for a while is closed without one: a request that was sent gets its
+    answer.
 
     Attributes:
         failure: why the bundle could not be opened; None if it could.
@@ -33,7 +45,7 @@ class Server(uvicorn.Server):
                 host=settings.host,
                 port=settings.port,
                 loop="uvloop",
-                http="httptools",
+                http=Connection,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -61,7 +73,41 @@ class Server(uvicorn.Server):
         """Return whether it is time to stop; asked ten times a second."""
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             self.should_exit = True
+        if not gc.get_freeze_count() and self._serving.generation is not None:
+            # what was imported and opened stays: looking through it at every full collection
+            # would hold up all requests for a tenth of a second
+            gc.collect()
+            gc.freeze()
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the socket, answer what was sent on every connection, and close those."""
+        if self.failure is None:
+            await self._take_last_connections(sockets or [])
+            await self._let_connections_end()
+        await super().shutdown(sockets)
+
+    async def _take_last_connections(self, listeners: list[socket.socket]) -> None:
+        """Accept every connection that was begun, then close the socket."""
+        for listener in listeners:
+            refuse_new_connections(listener)
+        await asyncio.sleep(HANDSHAKE_SECONDS)
+        for _ in range(BACKLOG):
+            if not any(map(has_something_to_read, listeners)):
+                break
+            await asyncio.sleep(0)  # the event loop accepts one after another
+        for server in self.servers:
+            server.close()
+
+    async def _let_connections_end(self) -> None:
+        while not self.force_exit:
+            connections = cast("set[Connection]", self.server_state.connections)
+            silent = [one for one in connections if not one.is_answering]
+            for connection in silent:
+                connection.close_if_quiet()
+            if not silent:  # the others end with the answers under way
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _fail(self, error: Exception) -> None:
         self.failure = error

@@ -1,66 +1,164 @@
-"""What every route shares: the settings, the metrics, the workers and the open bundle."""
+"""What every route shares: settings, metrics, callers, the generation that answers, the workers."""
 
-from dataclasses import dataclass, field
+import asyncio
+import time
+from functools import partial
 
 from starlette.requests import Request
 
-from service.contract.manifest import Manifest
-from service.encoder import available_cores
+from service.answering import Answering
+from service.batching.admission import QueueLimits, Speed
+from service.batching.work import Lane
+from service.cache import AnswerCache
+from service.callers import Callers
+from service.contract.release import RELEASE
+from service.cores import available_cores
+from service.generation import Generation
+from service.live.keeper import BundleKeeper, BundleOpener, SwapHooks
 from service.metrics import Metrics
+from service.observers import BatchMetrics, CacheMetrics
+from service.onnx_session import Device
+from service.opening import OpenBundle, open_bundle_to_serve
 from service.problems import not_ready
-from service.recommender import Recommender
 from service.settings import Settings
-from service.worker import WorkerPool
+from service.tracing import open_tracer
+from service.warm_up import warm_up
+
+UNMEASURED_TOKENS_PER_SECOND = 2000.0
+"""Of one worker, until the first bundle's encoder was timed."""
+PROOF_SECONDS = 0.8
+"""How long a text of our own may take to prove that work gets done; below common probes' limit."""
+RECENT_SECONDS = 1.0
+"""A batch that came to an end so recently proves it as well."""
+MAX_RESTARTS = 3
+"""So many workers given up without a batch done: only a new process can help."""
 
 
-@dataclass(frozen=True)
-class OpenBundle:
-    """A bundle that passed its checks, ready to answer."""
-
-    recommender: Recommender
-    manifest: Manifest
-
-
-@dataclass
 class Serving:
     """The state of one app.
 
     Attributes:
-        workers: run the recommender; new ones each time the app starts.
-        bundle: what answers now; None until it is open.
+        settings: where and how it runs.
+        metrics: what is counted.
+        callers: who may call, as the keys file says.
+        door: lets them in.
+        keeper: opens and swaps bundles; made anew each time the app starts.
+        answering: answers texts; the same.
+        generation: what answers now; None until a bundle is open.
         is_draining: true once the process was asked to stop.
+        streams: streams of lines under way.
+        tracer: takes the spans of requests.
     """
 
-    settings: Settings
-    metrics: Metrics = field(default_factory=Metrics)
-    workers: WorkerPool = field(init=False)
-    bundle: OpenBundle | None = None
-    is_draining: bool = False
+    answering: Answering
+    keeper: BundleKeeper
+
+    def __init__(
+        self, settings: Settings, callers: Callers, opener: BundleOpener | None = None
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.callers = callers
+        self.door = callers.door
+        self.generation: Generation | None = None
+        self.is_draining = False
+        self.streams = 0
+        self._speed = Speed(UNMEASURED_TOKENS_PER_SECOND)
+        self.tracer = open_tracer(settings.otlp_endpoint, service_version=RELEASE)
+        self._opener = opener
+        self._proof: asyncio.Task[bool] | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Make ready to run calls."""
-        workers = self.settings.workers or available_cores()
-        self.workers = WorkerPool(workers=workers, max_waiting=self.settings.max_waiting)
+        """Make ready to answer; called on the event loop."""
+        settings = self.settings
+        self.generation = None
+        self.keeper = self._make_keeper()
+        one_owner = settings.device is Device.CUDA
+        tokens = {
+            Lane.INTERACTIVE: settings.max_interactive_tokens,
+            Lane.BULK: settings.max_bulk_tokens,
+        }
+        self.answering = Answering(
+            workers=settings.workers or (1 if one_owner else available_cores()),
+            limits=QueueLimits(requests=settings.max_waiting, tokens=tokens),
+            speed=self._speed,
+            cache=AnswerCache(settings.cache_bytes, observer=CacheMetrics(self.metrics)),
+            observer=BatchMetrics(self.metrics),
+        )
+        batcher = self.answering.batcher
+        queue = batcher.queue
+        self.metrics.watch_queue(queue.depths, lambda: queue.oldest_age(time.monotonic()))
+        self.metrics.watch_progress(lambda: not batcher.progress.stuck())
 
     def stop(self) -> None:
-        """Take no further calls."""
-        self.workers.close()
+        """Answer nothing more."""
+        self.keeper.close()
+        self.answering.close()
 
-    def opened(self) -> OpenBundle:
+    def opened(self) -> Generation:
         """Return what answers now.
 
         Raises:
-            ProblemError: 503 if the bundle is not open yet.
+            ProblemError: 503 if no bundle is open yet.
         """
-        if self.bundle is None:
+        if self.generation is None:
             detail = "the bundle is still being opened and checked; come back in a moment"
             raise not_ready(detail)
-        return self.bundle
+        return self.generation
 
-    def open(self, bundle: OpenBundle) -> None:
-        """Answer from ``bundle`` from now on."""
-        self.metrics.show_bundle(bundle.manifest)
-        self.bundle = bundle
+    def refuse_if_full(self, *lanes: Lane) -> None:
+        """Refuse a request early where it could wait in none of these lanes.
+
+        Raises:
+            BusyError: if all of them are full.
+        """
+        queue = self.answering.batcher.queue
+        for lane in lanes[:-1]:
+            if not queue.is_full(lane):
+                return
+        queue.check(lanes[-1])
+
+    async def is_working(self, generation: Generation) -> bool:
+        """Return whether work gets done: a batch just now, or else a text of our own in time."""
+        last = self.answering.batcher.progress.last_completed
+        if last is not None and time.monotonic() - last <= RECENT_SECONDS:
+            return True
+        if self._proof is None or self._proof.done():
+            proof = self.answering.prove(generation, seconds=PROOF_SECONDS)
+            self._proof = asyncio.create_task(proof)
+        return await asyncio.shield(self._proof)
+
+    @property
+    def is_beyond_help(self) -> bool:
+        """Return whether only a new process can answer again."""
+        return self.answering.batcher.restarts >= MAX_RESTARTS
+
+    def _make_keeper(self) -> BundleKeeper:
+        hooks = SwapHooks(
+            on_open=self._answer_from,
+            may_serve=self.callers.missing_from,
+            warm_up=self._warm_up,
+            on_end=self.metrics.count_swap,
+        )
+        opener = partial(open_bundle_to_serve, device=self.settings.device)
+        return BundleKeeper(hooks, opener=self._opener or opener)
+
+    def _warm_up(self, new: OpenBundle) -> None:
+        encoder = new.recommender.encoder
+        if encoder.budget.tokens_per_second is None:  # else it is the one that serves already
+            encoder.on_failure = self.metrics.count_encoder_failure
+            warm_up(encoder, tokens=self.settings.batch_tokens)
+
+    def _answer_from(self, new: OpenBundle) -> None:
+        number = 1 if self.generation is None else self.generation.number + 1
+        self.generation = Generation.of(new, number=number)
+        speed = new.recommender.encoder.budget.tokens_per_second
+        if speed is not None:
+            self._speed.set(speed)
+        tidying = self.answering.cache.keep_only(new.manifest.bundle_id, number)
+        self._tidying = asyncio.create_task(tidying)
+        self.metrics.show_bundle(new.manifest, generation=number)
 
 
 def serving_of(request: Request) -> Serving:

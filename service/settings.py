@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.contract.errors import ConfigError
+from service.onnx_session import Device
 
 PREFIX = "SUREMATCH_"
 NOT_OURS = frozenset({"SUREMATCH_DATA"})
@@ -25,21 +26,75 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
     )
 
-    bundle: Annotated[Path, Field(description="folder of the bundle to serve")]
+    bundle: Annotated[
+        Path,
+        Field(description="bundle to serve, or a folder of bundles whose file CURRENT names one"),
+    ]
     host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     port: Annotated[
         int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")
     ] = 8000
+
+    keys_file: Annotated[
+        Path | None, Field(description="TOML file of API keys; see python -m service.new_key")
+    ] = None
+    allow_anonymous: Annotated[
+        bool, Field(description="let anybody who reaches the address ask, without a key")
+    ] = False
+    bundle_root: Annotated[
+        Path | None,
+        Field(description="folder whose bundles may be swapped in; the one around the bundle"),
+    ] = None
+    watch_seconds: Annotated[
+        float,
+        Field(
+            gt=0, allow_inf_nan=False, description="how often CURRENT and the keys are looked at"
+        ),
+    ] = 2.0
+
+    device: Annotated[Device, Field(description="where the encoder runs: cpu or cuda")] = Device.CPU
+    workers: Annotated[
+        int | None,
+        Field(ge=1, description="threads that encode; one per core, or one for an accelerator"),
+    ] = None
+    batch_tokens: Annotated[
+        int | None, Field(ge=1, description="most tokens of a batch; measured at the start")
+    ] = None
+    interactive_queries: Annotated[
+        int, Field(ge=1, description="bodies of more queries wait in a lane of their own")
+    ] = 8
+
     max_body_bytes: Annotated[
         int, Field(ge=1, description="largest body of a request in bytes")
     ] = 4 * 1024 * 1024
+    max_stream_bytes: Annotated[
+        int, Field(ge=1, description="largest body of a stream of lines in bytes")
+    ] = 64 * 1024 * 1024
+    max_streams: Annotated[
+        int, Field(ge=1, description="streams under way at a time; more get 429")
+    ] = 8
     max_queries: Annotated[int, Field(ge=1, description="most queries of one body")] = 1000
-    workers: Annotated[
-        int | None, Field(ge=1, description="bodies answered at a time; one per core if not set")
-    ] = None
     max_waiting: Annotated[
-        int, Field(ge=0, description="bodies that may wait for a worker; more get 429")
-    ] = 128
+        int, Field(ge=1, description="bodies under way in each lane; more get 429")
+    ] = 1024
+    max_interactive_tokens: Annotated[
+        int, Field(ge=1, description="tokens of small bodies that may wait; more get 429")
+    ] = 8192
+    max_bulk_tokens: Annotated[
+        int, Field(ge=1, description="tokens of large bodies that may wait; more get 429")
+    ] = 131072
+    deadline_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="how long a request may take that sends no X-Request-Deadline-Ms",
+        ),
+    ] = 60.0
+    cache_bytes: Annotated[
+        int, Field(ge=0, description="memory for answers of texts that repeat; 0 is none")
+    ] = 64 * 1024 * 1024
+
     drain_seconds: Annotated[
         float,
         Field(
@@ -54,6 +109,9 @@ class Settings(BaseSettings):
     log_level: Annotated[
         LogLevel, Field(description="least severe log lines: debug, info, warning or error")
     ] = "info"
+    otlp_endpoint: Annotated[
+        str | None, Field(description="URL of an OpenTelemetry collector (HTTP); none sends none")
+    ] = None
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import httpx
 from fastapi import FastAPI
 
-from service.app import BundleOpener, create_app
-from service.recommender import open_recommender
+from service.app import create_app
+from service.live.keeper import BundleOpener
 from service.serving import Serving
 from service.settings import Settings
 
@@ -28,7 +28,7 @@ class Client:
         self.serving: Serving = app.state.serving
         self._runner = runner
         transport = httpx.ASGITransport(app=app)
-        self.asynchronous = httpx.AsyncClient(transport=transport, base_url="http://service")
+        self.asynchronous = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Return what ``work`` returns; the app goes on with its own work meanwhile."""
@@ -78,10 +78,14 @@ class Client:
 
 @contextmanager
 def starting(
-    folder: Path, *, opener: BundleOpener = open_recommender, **settings: Any
+    folder: Path,
+    *,
+    opener: BundleOpener | None = None,
+    on_failure: Callable[[Exception], None] | None = None,
+    **settings: Any,
 ) -> Generator[Client]:
     """Yield a client of an app that has begun to open the bundle in ``folder``."""
-    app = create_app(Settings(bundle=folder, **settings), opener=opener)
+    app = create_app(Settings(bundle=folder, **settings), on_failure=on_failure, opener=opener)
     with asyncio.Runner() as runner:
         lifespan = app.router.lifespan_context(app)
         runner.run(lifespan.__aenter__())
@@ -93,9 +97,9 @@ def starting(
 
 @contextmanager
 def asking(
-    folder: Path, *, opener: BundleOpener = open_recommender, **settings: Any
+    folder: Path, *, opener: BundleOpener | None = None, **settings: Any
 ) -> Generator[Client]:
     """Yield a client of an app that is ready to answer from the bundle in ``folder``."""
     with starting(folder, opener=opener, **settings) as client:
-        client.wait_until(lambda: client.serving.bundle is not None)
+        client.wait_until(lambda: client.serving.generation is not None)
         yield client

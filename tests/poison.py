@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 Harm = Literal[
     "raises",
+    "runs out of memory",
     "gives NaN",
     "gives infinity",
     "gives NaN to the whole batch",
@@ -50,6 +51,9 @@ class PoisonSession:
     def _harmed(self, embeddings: np.ndarray, poisoned: np.ndarray) -> np.ndarray | None:
         if self._harm == "raises":
             message = "the session failed"
+            raise RuntimeError(message)
+        if self._harm == "runs out of memory":
+            message = "Failed to allocate memory for requested buffer of size 123"
             raise RuntimeError(message)
         if self._harm == "gives nothing":
             return None

@@ -4,7 +4,7 @@ Everything in it is real (ONNX graph, tokenizer, FAISS index, digests, golden ex
 training is left out, so tests of the served path need neither torch nor minutes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import faiss
@@ -26,7 +26,8 @@ from service.contract.golden import write_golden
 from service.contract.text import NORMALISER_VERSION, normalise
 from service.contract.tokens import TextTokeniser
 from service.encoder import Encoder
-from service.recommender import Recommender, load_recommender
+from service.opening import load_recommender
+from service.recommender import Recommender
 
 PRODUCTS: tuple[tuple[str, str, str], ...] = (
     ("p-1", "Sony WH-1000XM4 Black", "Headphones"),
@@ -97,8 +98,13 @@ def write_bundle(
     threshold: float | None = 0.8,
     products: Sequence[tuple[str, str, str]] = PRODUCTS,
     seed: int = 0,
+    further: Mapping[float, float | None] = {},
 ) -> bundles.Bundle:
-    """Write a sealed bundle of ``products`` to ``out``."""
+    """Write a sealed bundle of ``products`` to ``out``.
+
+    The default promise is 95 %; ``further`` gives thresholds of other targets, None for none.
+    """
+    calibration = _calibration(threshold, further)
     titles = [title for _, title, _ in products]
     with new_bundle(out) as folder:
         tokenizer = make_tokenizer(titles)
@@ -114,10 +120,10 @@ def write_bundle(
         ids = [text.ids for text in encoder.tokenise(titles)]
         pq.write_table(_catalogue(products, ids), folder / bundles.CATALOGUE)
         write_golden(folder / bundles.GOLDEN, [])
-        unsealed = _manifest({}, threshold, len(products))
+        unsealed = _manifest({}, calibration, len(products))
         draft = load_recommender(bundles.Bundle(folder=folder, manifest=unsealed))
         write_golden(folder / bundles.GOLDEN, draft.replay([*titles, "", "an unheard of thing"]))
-        return seal(folder, out, lambda files: _manifest(files, threshold, len(products)))
+        return seal(folder, out, lambda files: _manifest(files, calibration, len(products)))
 
 
 def reseal(folder: Path) -> None:
@@ -149,23 +155,47 @@ def _catalogue(
     )
 
 
-def _manifest(
-    files: dict[str, manifests.FileDigest], threshold: float | None, products: int
-) -> manifests.Manifest:
-    point = (
-        None
-        if threshold is None
-        else manifests.OperatingPoint(
-            threshold=threshold,
-            target_precision=0.95,
-            confidence=0.95,
-            queries=100,
-            accepted=80,
-            wrong=0,
-            p_value=0.95**80,
-            precision_lower_bound=0.963,
-        )
+def _calibration(
+    threshold: float | None, further: Mapping[float, float | None]
+) -> manifests.Calibration:
+    """Return an invented calibration in the form of a real one."""
+    return manifests.Calibration(
+        target_precision=0.95,
+        confidence=0.95,
+        queries=100,
+        validation_queries=100,
+        data_sha256="0" * 64,
+        operating_point=_point(threshold, 0.95),
+        explanation="invented for tests",
+        further=tuple(
+            manifests.FurtherPoint(
+                target_precision=target,
+                operating_point=_point(further[target], target),
+                explanation=f"invented for tests of {target}",
+            )
+            for target in sorted(further)
+        ),
     )
+
+
+def _point(threshold: float | None, target_precision: float) -> manifests.OperatingPoint | None:
+    if threshold is None:
+        return None
+    return manifests.OperatingPoint(
+        threshold=threshold,
+        target_precision=target_precision,
+        confidence=0.95,
+        queries=100,
+        accepted=80,
+        wrong=0,
+        p_value=target_precision**80,
+        precision_lower_bound=0.963,
+    )
+
+
+def _manifest(
+    files: dict[str, manifests.FileDigest], calibration: manifests.Calibration, products: int
+) -> manifests.Manifest:
     return manifests.Manifest(
         schema_version=manifests.SCHEMA_VERSION,
         normaliser_version=NORMALISER_VERSION,
@@ -183,15 +213,7 @@ def _manifest(
         training=manifests.TrainingRecord(
             config_sha256="0" * 64, data_sha256="0" * 64, seed=0, epochs=0, commit=None
         ),
-        calibration=manifests.Calibration(
-            target_precision=0.95,
-            confidence=0.95,
-            queries=100,
-            validation_queries=100,
-            data_sha256="0" * 64,
-            operating_point=point,
-            explanation="invented for tests",
-        ),
+        calibration=calibration,
         golden_tolerance=manifests.GoldenTolerance(embedding=1e-4, similarity=1e-4),
         files=files,
     )

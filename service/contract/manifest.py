@@ -75,17 +75,35 @@ class OperatingPoint(_Frozen):
         return self
 
 
-class Calibration(_Frozen):
-    """How the operating point was fixed, or why there is none.
+class FurtherPoint(_Frozen):
+    """A promise beside the bundle's default one, fixed on the same calibration queries.
+
+    Each promise stands alone: it holds with the confidence of its bundle, and nothing is promised
+    of several at once.
 
     Attributes:
         target_precision: the precision asked for.
-        confidence: the confidence asked for.
+        operating_point: the promise, or None where none could be made.
+        explanation: one sentence for people: the promise, or why there is none.
+    """
+
+    target_precision: Share
+    operating_point: OperatingPoint | None
+    explanation: str
+
+
+class Calibration(_Frozen):
+    """How the operating points were fixed, or why there are none.
+
+    Attributes:
+        target_precision: the precision asked for by default.
+        confidence: the confidence asked for, of each promise by itself.
         queries: calibration queries used, one per normalised text.
         validation_queries: queries that gave the grid of thresholds and its order.
         data_sha256: digest of the texts and positives of both sets.
-        operating_point: the promise, or None where none could be made.
-        explanation: one sentence for people: the promise, or why there is none.
+        operating_point: the default promise, or None where none could be made.
+        explanation: one sentence for people: the default promise, or why there is none.
+        further: promises of other precisions that a caller may ask for, the laxest first.
     """
 
     target_precision: Share
@@ -95,6 +113,46 @@ class Calibration(_Frozen):
     data_sha256: Sha256
     operating_point: OperatingPoint | None
     explanation: str
+    further: tuple[FurtherPoint, ...] = ()
+
+    @property
+    def promises(self) -> tuple[FurtherPoint, ...]:
+        """Return every promise that was asked for, the default first."""
+        default = FurtherPoint(
+            target_precision=self.target_precision,
+            operating_point=self.operating_point,
+            explanation=self.explanation,
+        )
+        return (default, *self.further)
+
+    @model_validator(mode="after")
+    def _further_targets_rise(self) -> Self:
+        targets = [further.target_precision for further in self.further]
+        if targets != sorted({*targets} - {self.target_precision}):
+            message = "need further targets that rise, each once and none of them the default"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _further_points_come_from_this_calibration(self) -> Self:
+        for further in self.further:
+            point = further.operating_point
+            needed = (further.target_precision, self.confidence, self.queries)
+            if point and (point.target_precision, point.confidence, point.queries) != needed:
+                message = (
+                    f"need target_precision, confidence and queries {needed} in the further "
+                    f"operating point of {further.target_precision}"
+                )
+                raise ValueError(message)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_older_bundles_wrote_it(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ``further`` out where it is empty, so that older bundles keep their bytes."""
+        fields = dump(self)
+        if not self.further:
+            del fields["further"]
+        return fields
 
 
 class EncoderRecord(_Frozen):
@@ -181,13 +239,49 @@ class Manifest(_Frozen):
 
     @property
     def operating_point(self) -> OperatingPoint | None:
-        """Return the promise of this bundle, or None where none could be made."""
+        """Return the default promise of this bundle, or None where none could be made."""
         return self.calibration.operating_point
 
     @property
     def threshold(self) -> float | None:
-        """Return the least similarity that is accepted, or None where nothing is."""
+        """Return the least similarity accepted by default, or None where nothing is."""
         return None if self.operating_point is None else self.operating_point.threshold
+
+    @property
+    def target_precisions(self) -> tuple[float, ...]:
+        """Return the precisions that a caller may ask for, the default first."""
+        return tuple(promise.target_precision for promise in self.calibration.promises)
+
+    def promise_at(self, target_precision: float | None) -> FurtherPoint:
+        """Return the promise of this precision, with its evidence or the reason for none.
+
+        Args:
+            target_precision: one of `target_precisions`; None is the default.
+
+        Raises:
+            KeyError: if the bundle was not built for this precision.
+        """
+        promises = {promise.target_precision: promise for promise in self.calibration.promises}
+        if target_precision is None:
+            return promises[self.calibration.target_precision]
+        if target_precision not in promises:
+            there = ", ".join(map(str, promises))
+            message = (
+                f"bundle {self.bundle_id} has no operating point for a precision of "
+                f"{target_precision}, only for {there}; ask for one of these, or build the bundle "
+                f"with --further-targets {target_precision}"
+            )
+            raise KeyError(message)
+        return promises[target_precision]
+
+    def point_at(self, target_precision: float | None) -> OperatingPoint | None:
+        """Return the operating point of `promise_at`, or None where none could be made."""
+        return self.promise_at(target_precision).operating_point
+
+    def threshold_at(self, target_precision: float | None) -> float | None:
+        """Return the least similarity accepted under `promise_at`, or None where nothing is."""
+        point = self.point_at(target_precision)
+        return None if point is None else point.threshold
 
     def sealed(self) -> "Manifest":
         """Return this manifest with its own digest filled in."""

@@ -55,6 +55,8 @@ class TextTokeniser:
                 f"{self._special_tokens} are special ones; build the bundle again"
             )
             raise DataError(message)
+        self.vocabulary_size = int(self._tokenizer.get_vocab_size())
+        self._frame = _frame_of(self._tokenizer)
 
     @classmethod
     def from_file(cls, path: Path) -> "TextTokeniser":
@@ -72,7 +74,11 @@ class TextTokeniser:
 
     def __call__(self, texts: Sequence[str]) -> list[TokenisedText]:
         """Return the tokens of each text, in order; any text is allowed, blank ones too."""
-        encodings = self._tokenizer.encode_batch_fast([normalise(text) for text in texts])
+        return self.of_normalised([normalise(text) for text in texts])
+
+    def of_normalised(self, texts: Sequence[str]) -> list[TokenisedText]:
+        """Return the tokens of texts that `normalise` gave."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts))
         return [
             TokenisedText(
                 ids=tuple(encoding.ids),
@@ -81,6 +87,26 @@ class TextTokeniser:
             )
             for encoding in encodings
         ]
+
+    def of_ids(self, ids: Sequence[int]) -> TokenisedText:
+        """Return a text whose tokens a caller has from this very tokenizer.
+
+        Special tokens are put around them, unless they are there already, before and after.
+
+        Raises:
+            DataError: if there is no id, one that the vocabulary lacks, or more than are read.
+        """
+        whole = self._framed(tuple(ids))
+        own, most = len(whole) - self._special_tokens, self.max_tokens - self._special_tokens
+        if not 1 <= own <= most:
+            message = f"holds {own} ids besides the special ones, it must hold 1 to {most}"
+            raise DataError(message)
+        if not all(0 <= one < self.vocabulary_size for one in ids):
+            message = (
+                f"holds an id outside the vocabulary, whose ids are 0 to {self.vocabulary_size - 1}"
+            )
+            raise DataError(message)
+        return TokenisedText(ids=whole, truncated=False, is_blank=False)
 
     def pad(self, texts: Sequence[TokenisedText]) -> TokenBatch:
         """Return the texts as two rectangles of ids and mask (1 = token, 0 = padding)."""
@@ -91,6 +117,20 @@ class TextTokeniser:
             ids[row, : len(text.ids)] = text.ids
             mask[row, : len(text.ids)] = 1
         return TokenBatch(ids=ids, mask=mask)
+
+    def _framed(self, ids: tuple[int, ...]) -> tuple[int, ...]:
+        before, after = self._frame
+        inner = len(ids) - len(after)
+        has_frame = len(before) <= inner and ids[: len(before)] == before and ids[inner:] == after
+        return ids if has_frame else (*before, *ids, *after)
+
+
+def _frame_of(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the special tokens before and after those of every text."""
+    marks = tokenizer.encode("a").special_tokens_mask
+    leading = next((place for place, mark in enumerate(marks) if not mark), len(marks))
+    special = tuple(tokenizer.encode("").ids)
+    return special[:leading], special[leading:]
 
 
 def batches_by_length(texts: Sequence[TokenisedText], *, max_padded_tokens: int) -> list[list[int]]:

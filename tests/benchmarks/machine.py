@@ -1,22 +1,12 @@
 """What a benchmark was measured on."""
 
-import platform
 import time
-from pathlib import Path
 
-from service.encoder import available_cores
+from service.cores import available_cores
+from training.study.machine import machine_facts
 
 
 def machine() -> dict[str, object]:
-    """Return what the figures were measured on."""
-    model = [
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "processor": model[0] if model else platform.processor(),
-        "cores": available_cores(),
-        "python": platform.python_version(),
-        "date": time.strftime("%Y-%m-%d"),
-    }
+    """Return what the figures were measured on, and when."""
+    # a server is held to its CPU quota as well, not to the affinity mask alone
+    return {**machine_facts(), "cores": available_cores(), "date": time.strftime("%Y-%m-%d")}

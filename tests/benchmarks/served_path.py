@@ -1,152 +1,104 @@
-"""How far the served path is from the limit: bare ONNX Runtime + FAISS in the same run.
+"""The service under load, against the limit of its cores: bare ONNX Runtime + FAISS.
 
-Run by `make bench`. Every round times each way once, so a noisy machine disturbs all alike;
-figures are medians over the rounds. Asserts nothing.
+Run by `make bench`; about nine minutes. The load generator is a process of its own on the same
+cores as the service (`taskset` before the command gives all of them fewer); what it takes of them
+stands beside each figure. Rounds take turns, limit and service, so that a noisy machine disturbs
+both alike; ratios are of figures of one round. Asserts nothing. Where `SUREMATCH_DATA` is set,
+real offers are sent.
 """
 
 import argparse
-import json
 import tempfile
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import faiss
-import httpx
-import numpy as np
-import onnxruntime as ort
-
-from export.build import Promise, build_bundle
-from export.operating_point import labelled_sets
 from service.contract import bundle as bundles
-from service.contract.tokens import TokenisedText, batches_by_length
-from service.encoder import MAX_PADDED_TOKENS, available_cores
-from service.recommender import Recommender, open_recommender
+from service.settings import Settings, variable
+from tests.benchmarks.bundle_under_test import bundle_facts, make_bundle
+from tests.benchmarks.figures_file import write_figures
+from tests.benchmarks.goals import goals_of
+from tests.benchmarks.limit import measure_limit
 from tests.benchmarks.machine import machine
+from tests.benchmarks.process_family import memory_mb
+from tests.benchmarks.rounds import Bench
+from tests.benchmarks.served_plot import plot
+from tests.benchmarks.served_report import report
+from tests.benchmarks.software import software
+from tests.benchmarks.subject import Subject, allow_many_connections
+from tests.benchmarks.traffic import OfferTexts, Texts, texts_to_send
 from tests.process import service_process
-from training.checkpoint import Checkpoint, CheckpointRecord
-from training.config import load_config
-from training.console import progress, say, table
-from training.data.folders import DataFolder, read_data_folder
-from training.data.prepare import prepare
-from training.encoder import load_encoder
+from training.console import say
 
-ROUNDS = 30
-BODIES = (1, 32)
+HEADROOM = 1.5
+"""So many times the limit's texts are made ready for a run, since none is to be asked twice."""
+
+LOAD_GENERATOR = "a process of its own on the same cores as the service"
 
 
 def main() -> None:
-    """Measure, print a table of ratios and write the figures."""
+    """Measure, print tables and goals, and write the figures."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture of the closed loops")
+    parser.add_argument("--products", type=int, default=600, help="of the catalogue; default 600")
+    parser.add_argument("--rounds", type=int, default=5, help="default 5")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a run; default 3")
+    parser.add_argument("--seed", type=int, default=0, help="of the texts; default 0")
     arguments = parser.parse_args()
+    allow_many_connections()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder))
-    arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        figures = measure(Path(folder), arguments)
+    write_figures(figures, arguments.json)
     for line in report(figures):
         say(line)
-    say(f"written to {arguments.json}; machine: {figures['machine']['processor']}")
+    if arguments.plot is not None:
+        plot(figures, arguments.plot)
+    say(f"written to {arguments.json}")
 
 
-def measure(folder: Path) -> dict[str, Any]:
-    """Return seconds of each way to answer bodies of 1 and of 32 queries."""
-    data, bundle = _make_bundle(folder)
-    recommender, _ = open_recommender(bundle)
-    texts = [query.text for query in data.split("test")]
-    seconds: dict[str, dict[str, float]] = {}
-    with (
-        service_process(folder / "log", "--bundle", str(bundle), "--port", "0") as process,
-        httpx.Client(base_url=process.ready_address(), timeout=60) as client,
-    ):
-        for size in BODIES:
-            ways: dict[str, Callable[[list[str]], object]] = {
-                "bare ONNX Runtime + FAISS": _bare(recommender, bundle),
-                "recommender": lambda body: recommender.recommend(body, k=5),
-                "POST /recommend": lambda body: _post(client, body),
-            }
-            seconds[str(size)] = _interleaved(ways, texts, size)
-    return {"machine": machine(), "rounds": ROUNDS, "seconds": seconds}
+def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return all figures of a service that is started for them."""
+    bundle = make_bundle(folder, products=arguments.products)
+    texts = texts_to_send(bundle / bundles.TOKENIZER, seed=arguments.seed)
+    sweep = measure_limit(bundle, texts.take(1024), seconds=arguments.seconds / 3)
+    most = HEADROOM * max(sweep["by_budget"].values())
+    environment = _environment(texts)
+    served = ("--bundle", str(bundle), "--port", "0")
+    with service_process(folder / "log", *served, environment=environment) as process:
+        address = process.ready_address().removeprefix("http://")
+        subject = Subject("surematch", address, texts, most)
+        bench = Bench(subject, bundle, sweep["budget"], arguments.seconds)
+        memory = {"when ready": memory_mb(process.popen.pid)}
+        closed = bench.closed_rounds(arguments.rounds)
+        memory["after closed loops"] = memory_mb(process.popen.pid)
+        opened = bench.open_rounds(arguments.rounds, closed)
+        memory["after open loops"] = memory_mb(process.popen.pid)
+        repeated = bench.repeated()
+    return {
+        "machine": machine(),
+        "software": software(),
+        "load_generator": LOAD_GENERATOR,
+        "bundle": bundle_facts(bundle),
+        "settings": environment,
+        "texts": texts.what,
+        "seconds": arguments.seconds,
+        "limit": {"what": "bare ONNX Runtime + FAISS, no HTTP", **sweep},
+        "closed_loops": closed,
+        "open_loops": opened,
+        "repeated_texts": repeated,
+        "memory_mb": memory,
+        "goals": [goal.record() for goal in goals_of(closed, opened)],
+    }
 
 
-def report(figures: dict[str, Any]) -> list[str]:
-    """Return the lines of a table: milliseconds a body, and the ratio to the bare limit."""
-    rows: list[list[str]] = []
-    for size, ways in figures["seconds"].items():
-        limit = next(iter(ways.values()))
-        for way, seconds in ways.items():
-            per_second = f"{int(size) / seconds:.0f}"
-            rows.append([way, size, f"{1000 * seconds:.2f}", per_second, f"{limit / seconds:.2f}"])
-    return table(("way", "queries a body", "ms a body", "queries/s", "of the limit"), rows)
+def _environment(texts: Texts) -> dict[str, str]:
+    """Return the settings of the service that are not its defaults.
 
-
-def _make_bundle(folder: Path) -> tuple[DataFolder, Path]:
-    """Return synthetic data and a bundle of the untrained packaged encoder."""
-    prepare("synthetic", None, folder / "data")
-    data = read_data_folder(folder / "data")
-    config = load_config()
-    record = CheckpointRecord(
-        release="benchmark",
-        base=config.encoder.base,
-        steps=0,
-        epochs=0,
-        seed=0,
-        config_sha256=config.digest(),
-        data_sha256=data.digest(),
-        commit=None,
-    )
-    encoder = load_encoder(config.encoder.base, max_tokens=config.encoder.max_tokens)
-    untrained = Checkpoint(folder, config, record, encoder, frozenset(), frozenset(), None)
-    sets = labelled_sets(data.split("calibration")[:64], data.split("validation")[:64], seed=0)
-    out = folder / "bundle"
-    build_bundle(untrained, data.products, sets, out, promise=Promise(0.95, 0.95))
-    return data, out
-
-
-def _bare(recommender: Recommender, bundle: Path) -> Callable[[list[str]], object]:
-    """Return encode + search and nothing else: batches of like length, a core for each run."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    path = str(bundle / bundles.ENCODER)
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    index = faiss.read_index(str(bundle / bundles.INDEX))
-    tokeniser, pool = recommender.encoder.tokeniser, ThreadPoolExecutor(available_cores())
-
-    def run(texts: list[TokenisedText]) -> np.ndarray:
-        batch = tokeniser.pad(texts)
-        inputs = {"input_ids": batch.ids, "attention_mask": batch.mask}
-        return np.asarray(session.run(None, inputs)[0])
-
-    def answer(body: list[str]) -> object:
-        tokens = tokeniser(body)
-        batches = batches_by_length(tokens, max_padded_tokens=MAX_PADDED_TOKENS)
-        parts = list(pool.map(run, [[tokens[row] for row in rows] for rows in batches]))
-        return index.search(np.concatenate(parts), 5)
-
-    return answer
-
-
-def _post(client: httpx.Client, body: list[str]) -> object:
-    return client.post("/recommend", json={"queries": body, "k": 5}).raise_for_status().content
-
-
-def _interleaved(
-    ways: dict[str, Callable[[list[str]], object]], texts: list[str], size: int
-) -> dict[str, float]:
-    """Return the median seconds of each way over rounds that ask all ways the same body."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    with progress(ROUNDS, f"bodies of {size}", unit="rounds") as shown:
-        for turn in range(-3, ROUNDS):  # the first three warm up
-            start = (turn % (len(texts) // size)) * size
-            for name, ask in ways.items():
-                started = time.perf_counter()
-                ask(texts[start : start + size])
-                if turn >= 0:
-                    taken[name].append(time.perf_counter() - started)
-            shown.advance(int(turn >= 0))
-    return {name: median(seconds) for name, seconds in taken.items()}
+    Real offers run out and come again, so a cache must not answer them.
+    """
+    if isinstance(texts, OfferTexts) and "cache_bytes" in Settings.model_fields:
+        return {variable("cache_bytes"): "0"}
+    return {}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from export.operating_point import labelled_sets
 from service.contract.decision import Decision
 from service.contract.errors import BundleError, ConfigError
 from service.contract.manifest import CatalogueRecord
-from service.recommender import open_recommender
+from service.opening import open_recommender
 from training.checkpoint import Checkpoint
 from training.data.folders import DataFolder
 from training.data.products import Product, Products

@@ -12,7 +12,7 @@ from export.bundle_writer import new_bundle, seal
 from service.contract.bundle import MANIFEST, REQUIRED, Bundle, open_bundle
 from service.contract.errors import BundleCorruptError, BundleError
 from service.contract.manifest import FileDigest, Manifest
-from service.recommender import open_recommender
+from service.opening import open_recommender
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ import pytest
 from export import compare as shown
 from export.__main__ import main
 from export.changes import Change, Comparison, Side, compare
-from service.recommender import open_recommender
+from service.opening import open_recommender
 from tests.tiny import PRODUCTS, write_bundle
 from tests.training.data.labelled import labelled, write
 from training.data.matches import LabelledQuery, Query
@@ -231,3 +231,24 @@ def test_an_output_of_an_unknown_kind_is_said_before_the_work(
 
     assert run(monkeypatch, "--bundle", "a", "--bundle", "b", *words) == 1
     assert "changes.doc is of no kind" in capsys.readouterr().err
+
+
+def test_a_precision_that_one_bundle_alone_promises_is_said(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """A caller that asks for 90 % or 98 % would lose its promise if B replaced A."""
+    a = written(tmp_path / "a", further={0.9: 0.6, 0.98: 0.9, 0.99: None})
+    b = written(tmp_path / "b", threshold=None, further={0.5: 0.4, 0.98: None})
+    comparison = compared(a, b)
+
+    lines = list(shown.report(side(a), side(b), comparison))
+    same = shown.report(side(tiny_bundle), side(tiny_bundle), comparison)
+
+    assert "precisions that only A promises: 90%, 95%, 98%" in lines
+    assert "precisions that only B promises: 50%" in lines
+    assert not [line for line in same if line.startswith("precisions")]
+    assert shown.side_figures(side(b))["operating_points"] == [
+        {"target_precision": 0.95, "threshold": None},
+        {"target_precision": 0.5, "threshold": 0.4},
+        {"target_precision": 0.98, "threshold": None},
+    ]

@@ -8,7 +8,7 @@ from export.evaluate import Evaluation, evaluate, served_figures
 from export.plot import draw_evaluation
 from service.contract.decision import Decision
 from service.contract.errors import DataError, UsageError
-from service.recommender import open_recommender
+from service.opening import open_recommender
 from training.command import write_json
 from training.data.folders import DataFolder
 from training.evaluation import JudgedQueries
@@ -73,6 +73,7 @@ def test_the_file_of_figures_has_what_scripts_hold_on_to(
         "coverage",
         "accepted_precision",
         "oracle_coverage",
+        "operating_points",
     } <= set(written)
     assert set(written["oracle_coverage"]) == {"0.90", "0.95", "0.98"}
     assert set(written["groups"]) == {"seen", "unseen"}
@@ -95,7 +96,7 @@ def test_a_query_of_no_product_is_wrong_when_accepted_and_not_in_the_precision_a
         is_seen=np.array([True, False]),
     )
 
-    figures = served_figures(judged, _Manifest(0.5))  # pyright: ignore[reportArgumentType]
+    figures = served_figures(judged, 0.5, confidence=0.95)
 
     assert figures["precision_at_1"] == 1.0
     assert (figures["coverage"], figures["accepted_precision"]) == (1.0, 0.5)
@@ -110,20 +111,10 @@ def test_nothing_accepted_has_no_precision() -> None:
         is_seen=np.ones(2, dtype=bool),
     )
 
-    figures = served_figures(judged, _Manifest(None))  # pyright: ignore[reportArgumentType]
+    figures = served_figures(judged, None, confidence=0.95)
 
     assert (figures["accepted"], figures["coverage"]) == (0, 0.0)
     assert figures["accepted_precision"] is None
-
-
-class _Manifest:
-    """The two facts of a manifest that figures are made from."""
-
-    class calibration:  # noqa: N801
-        confidence = 0.95
-
-    def __init__(self, threshold: float | None) -> None:
-        self.threshold = threshold
 
 
 def test_the_table_shows_baselines_and_the_promise_side_by_side(evaluation: Evaluation) -> None:

@@ -9,9 +9,10 @@ from service.bodies import (
     MAX_ERRORS,
     invalid_request,
     parse_json,
+    parse_recommend_request,
+    parse_swap_request,
     read_body,
-    read_recommend_request,
-    unknown_fields,
+    refuse_unknown_fields,
 )
 from service.problems import Code, FieldError, ProblemError
 
@@ -40,9 +41,8 @@ def read(upload: Upload, *, max_bytes: int = 10) -> bytes:
 
 
 def refusal(body: bytes) -> ProblemError:
-    upload = Upload([body])
     with pytest.raises(ProblemError) as refused:
-        asyncio.run(read_recommend_request(upload.request(), max_bytes=10**6, max_queries=3))
+        parse_recommend_request(body, max_queries=3)
     return refused.value
 
 
@@ -160,9 +160,27 @@ def test_the_key_of_a_client_is_not_repeated_when_it_is_long() -> None:
 
 
 def test_an_unknown_field_is_told_by_its_place_with_what_there_is() -> None:
-    (error,) = unknown_fields(["brand", "colour"], ["category", "brand"])
+    with pytest.raises(ProblemError) as refused:
+        refuse_unknown_fields(["brand", "colour"], ["category", "brand"])
+    with pytest.raises(ProblemError, match="which has: none"):
+        refuse_unknown_fields(["x"], [])
+    refuse_unknown_fields(["brand"], ["brand"])
 
+    (error,) = refused.value.errors
     assert error.where == "fields[1]"
     assert error.what == "is no field of the catalogue, which has: category, brand"
-    assert unknown_fields(["brand"], ["brand"]) == []
-    assert unknown_fields(["x"], [])[0].what.endswith("which has: none")
+
+
+@pytest.mark.parametrize(
+    ("body", "bundle"), [(b"", None), (b" \n", None), (b"{}", None), (b'{"bundle": "b-1"}', "b-1")]
+)
+def test_a_swap_may_name_a_bundle_or_none(body: bytes, bundle: str | None) -> None:
+    assert parse_swap_request(body).bundle == bundle
+
+
+@pytest.mark.parametrize("body", [b'{"bundle": 3}', b'{"bundle": ""}', b'{"path": "x"}', b"[]"])
+def test_a_swap_of_another_shape_is_refused(body: bytes) -> None:
+    with pytest.raises(ProblemError) as refused:
+        parse_swap_request(body)
+
+    assert refused.value.code is Code.INVALID_REQUEST

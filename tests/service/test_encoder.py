@@ -11,7 +11,9 @@ from onnx import TensorProto, helper
 
 from service.contract.errors import BundleCorruptError
 from service.contract.tokens import TextTokeniser
-from service.encoder import MAX_PADDED_TOKENS, Encoder, available_cores
+from service.cores import available_cores
+from service.encoder import Encoder, Failure
+from service.token_budget import DEFAULT_TOKENS
 from tests.poison import HARMS, Harm, PoisonSession
 from tests.tiny import DIM, SPECIAL, make_tokenizer, write_encoder
 
@@ -75,7 +77,7 @@ def test_no_text_gives_no_embedding(encoder: Encoder) -> None:
 
 def test_texts_of_many_batches_are_not_mixed_up(onnx_file: Path) -> None:
     many = [" ".join(WORDS[(row * step) % 4] for step in range(row % 11)) for row in range(300)]
-    assert sum(len(text.ids) for text in tokeniser(many)) > 5 * MAX_PADDED_TOKENS
+    assert sum(len(text.ids) for text in tokeniser(many)) > 5 * DEFAULT_TOKENS
 
     found = [Encoder(onnx_file, tokeniser, workers=workers).embed(many) for workers in (1, 3)]
 
@@ -124,18 +126,46 @@ def test_a_real_session_that_fails_on_one_token_fails_only_the_texts_with_it(
     assert np.isnan(found).all(axis=1).tolist() == [False, True, False, True]
 
 
-@pytest.mark.parametrize("harm", HARMS)
-@pytest.mark.parametrize(("size", "runs"), [(1, 1), (2, 3), (10, 11)])
-def test_a_bad_text_is_run_once_in_its_batch_and_once_alone(
-    onnx_file: Path, monkeypatch: pytest.MonkeyPatch, harm: Harm, size: int, runs: int
+@pytest.mark.parametrize(
+    ("harm", "texts", "runs"),
+    [
+        ("raises", 1, 1),
+        ("raises", 2, 3),
+        ("raises", 16, 9),  # the batch, then two halves four times
+        ("gives NaN", 16, 2),  # the row that is wrong is known, and run once more alone
+        ("gives NaN to the whole batch", 16, 9),
+        ("gives too few rows", 16, 9),
+    ],
+)
+def test_a_bad_text_is_found_by_halving_its_batch(
+    onnx_file: Path, monkeypatch: pytest.MonkeyPatch, harm: Harm, texts: int, runs: int
 ) -> None:
     encoder = Encoder(onnx_file, tokeniser, workers=1)
     session = PoisonSession(onnx_file, token=POISON, harm=harm)
     monkeypatch.setattr(encoder, "_session", session)
+    told: list[tuple[Failure, bool]] = []
+    encoder.on_failure = lambda failure, was_together: told.append((failure, was_together))
 
-    encoder.embed(["poison"] * size)
+    found = encoder.encode_together(encoder.tokenise(["poison", *["alpha beta"] * (texts - 1)]))
 
+    assert np.isnan(found).all(axis=1).tolist() == [True] + [False] * (texts - 1)
     assert session.runs == runs
+    kind = Failure.INVALID if harm.startswith("gives NaN") else Failure.RUNTIME
+    assert told == [(kind, texts > 1)]
+
+
+def test_running_out_of_memory_halves_the_budget(
+    onnx_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder(onnx_file, tokeniser, workers=1)
+    before = encoder.budget.tokens
+    session = PoisonSession(onnx_file, token=POISON, harm="runs out of memory")
+    monkeypatch.setattr(encoder, "_session", session)
+
+    found = encoder.embed(["poison", "alpha"])
+
+    assert np.isnan(found).all(axis=1).tolist() == [True, False]
+    assert encoder.budget.tokens == before // 4  # once in the batch, once alone
 
 
 @pytest.mark.parametrize("content", [b"", b"not ONNX", b"\x08\x08\x12\x00"])

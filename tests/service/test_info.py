@@ -3,18 +3,28 @@ from pathlib import Path
 import pytest
 
 from service.info import info_of
-from service.recommender import open_recommender
-from service.serving import OpenBundle
+from service.opening import open_bundle_to_serve
 from service.settings import Settings
 from tests.tiny import write_bundle
 
 
 def test_info_tells_bundle_promise_and_limits(tmp_path: Path) -> None:
-    bundle = OpenBundle(*open_recommender(write_bundle(tmp_path / "b").folder))
+    bundle = open_bundle_to_serve(write_bundle(tmp_path / "b").folder)
     settings = Settings(bundle=tmp_path, max_queries=7, max_body_bytes=99)
 
-    info = info_of(bundle, settings).model_dump(mode="json")
+    info = info_of(bundle, settings, target_precision=0.95).model_dump(mode="json")
 
+    point = {
+        "threshold": 0.8,
+        "target_precision": 0.95,
+        "confidence": 0.95,
+        "queries": 100,
+        "accepted": 80,
+        "wrong": 0,
+        "coverage": 0.8,
+        "precision": 1.0,
+        "precision_lower_bound": 0.963,
+    }
     assert info == {
         "bundle_id": bundle.manifest.bundle_id,
         "created_at": "2026-01-01T00:00:00Z",
@@ -32,18 +42,22 @@ def test_info_tells_bundle_promise_and_limits(tmp_path: Path) -> None:
             "product_text": ["title"],
             "index": "Flat",
         },
-        "operating_point": {
-            "threshold": 0.8,
-            "target_precision": 0.95,
-            "confidence": 0.95,
-            "queries": 100,
-            "accepted": 80,
-            "wrong": 0,
-            "coverage": 0.8,
-            "precision": 1.0,
-            "precision_lower_bound": 0.963,
-        },
+        "operating_point": point,
         "explanation": "invented for tests",
+        "target_precision": 0.95,
+        "promises": [
+            {
+                "target_precision": 0.95,
+                "operating_point": point,
+                "explanation": "invented for tests",
+            }
+        ],
+        "batch": {
+            "max_tokens": 256,
+            "max_texts": 1024,
+            "tokens_per_second": None,
+            "device": "cpu",
+        },
         "limits": {
             "body_bytes": 99,
             "queries": 7,
@@ -52,6 +66,11 @@ def test_info_tells_bundle_promise_and_limits(tmp_path: Path) -> None:
             "id_characters": 256,
             "fields": 100,
             "tokens": 12,
+            "interactive_queries": 8,
+            "stream_bytes": 64 * 1024 * 1024,
+            "stream_line_bytes": 128 * 1024,
+            "streams": 8,
+            "deadline_seconds": 60.0,
         },
     }
 
@@ -62,7 +81,9 @@ def test_without_a_promise_the_operating_point_is_null_and_the_reason_stands(
 ) -> None:
     bundle = write_bundle(tmp_path / "b", threshold=threshold)
 
-    info = info_of(OpenBundle(*open_recommender(bundle.folder)), Settings(bundle=tmp_path))
+    info = info_of(
+        open_bundle_to_serve(bundle.folder), Settings(bundle=tmp_path), target_precision=0.95
+    )
 
     assert info.operating_point is None
     assert info.explanation == "invented for tests"

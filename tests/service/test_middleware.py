@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,8 +10,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.callers import Callers
 from service.metrics import Metrics
 from service.middleware import MAX_REQUEST_ID_CHARACTERS, Observed, request_id_of
+from service.serving import Serving
+from service.settings import Settings
 
 
 async def fine(scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,13 +36,18 @@ async def deserted(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise ClientDisconnect
 
 
-def ask(app: ASGIApp, metrics: Metrics, **what: object) -> httpx.Response:
+def ask(app: ASGIApp, serving: Serving, **what: object) -> httpx.Response:
     async def scenario() -> httpx.Response:
-        transport = httpx.ASGITransport(app=Observed(app, metrics=metrics))
+        transport = httpx.ASGITransport(app=Observed(app, serving=serving))
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             return await client.request("GET", "/", **what)  # pyright: ignore[reportArgumentType]
 
     return asyncio.run(scenario())
+
+
+def fresh() -> Serving:
+    settings = Settings(bundle=Path("none"))
+    return Serving(settings, Callers(settings))
 
 
 def requests_counted(metrics: Metrics, code: int) -> float | None:
@@ -49,7 +58,7 @@ def requests_counted(metrics: Metrics, code: int) -> float | None:
 @pytest.mark.parametrize("given", ["a", "trace 7/b", "~" * MAX_REQUEST_ID_CHARACTERS])
 def test_a_sane_request_id_is_kept(given: str) -> None:
     assert request_id_of(Headers({"X-Request-ID": given})) == given
-    assert ask(fine, Metrics(), headers={"X-Request-ID": given}).headers["x-request-id"] == given
+    assert ask(fine, fresh(), headers={"X-Request-ID": given}).headers["x-request-id"] == given
 
 
 @pytest.mark.parametrize("given", [None, "", "x" * 129, "a\tb", "\xe9", "a\x7f", "a\nb"])
@@ -65,32 +74,32 @@ def test_any_other_request_id_is_replaced_by_one_that_is_new_each_time(given: st
 def test_a_failure_becomes_a_500_that_does_not_tell_what_failed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    metrics = Metrics()
-    response = ask(broken, metrics, headers={"X-Request-ID": "mine"})
+    serving = fresh()
+    response = ask(broken, serving, headers={"X-Request-ID": "mine"})
 
     assert response.status_code == 500
     assert response.json()["code"] == "internal_error"
     assert response.headers["x-request-id"] == "mine"
     assert "secret" not in response.text
-    assert requests_counted(metrics, 500) == 1
+    assert requests_counted(serving.metrics, 500) == 1
     (failure,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert failure.exc_info
     assert vars(failure)["request_id"] == "mine"
 
 
 def test_a_failure_after_the_answer_began_is_left_to_the_server() -> None:
-    metrics = Metrics()
+    serving = fresh()
     with pytest.raises(LookupError):
-        ask(broken_midway, metrics)
+        ask(broken_midway, serving)
 
-    assert requests_counted(metrics, 200) == 1
+    assert requests_counted(serving.metrics, 200) == 1
 
 
 def test_a_client_that_left_is_counted_as_such_and_is_no_failure(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    metrics = Metrics()
+    serving = fresh()
     sent: list[Message] = []
 
     async def scenario() -> None:
@@ -102,22 +111,22 @@ def test_a_client_that_left_is_counted_as_such_and_is_no_failure(
         async def receive() -> Message:
             return {"type": "http.disconnect"}
 
-        await Observed(deserted, metrics=metrics)(scope, receive, send)
+        await Observed(deserted, serving=serving)(scope, receive, send)
 
     asyncio.run(scenario())
 
     assert sent == []
-    assert requests_counted(metrics, 499) == 1
+    assert requests_counted(serving.metrics, 499) == 1
     assert [record.levelname for record in caplog.records] == ["INFO"]
 
 
 @pytest.mark.parametrize("app", [fine, broken, deserted])
 def test_a_request_is_in_flight_only_while_it_lasts(app: ASGIApp) -> None:
-    metrics = Metrics()
+    serving = fresh()
     seen: list[float | None] = []
 
     def in_flight() -> float | None:
-        return metrics.registry.get_sample_value("surematch_requests_in_flight")
+        return serving.metrics.registry.get_sample_value("surematch_requests_in_flight")
 
     async def watched(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(in_flight())
@@ -125,9 +134,9 @@ def test_a_request_is_in_flight_only_while_it_lasts(app: ASGIApp) -> None:
 
     if app is deserted:
         with pytest.raises(AssertionError):  # the transport misses an answer
-            ask(watched, metrics)
+            ask(watched, serving)
     else:
-        ask(watched, metrics)
+        ask(watched, serving)
 
     assert seen == [1]
     assert in_flight() == 0
@@ -135,7 +144,7 @@ def test_a_request_is_in_flight_only_while_it_lasts(app: ASGIApp) -> None:
 
 def test_a_request_gives_exactly_one_line_with_its_facts(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="service")
-    ask(fine, Metrics(), headers={"X-Request-ID": "mine"})
+    ask(fine, fresh(), headers={"X-Request-ID": "mine"})
 
     (line,) = caplog.records
     facts = vars(line)
@@ -144,6 +153,17 @@ def test_a_request_gives_exactly_one_line_with_its_facts(caplog: pytest.LogCaptu
     names: Sequence[str] = ("method", "route", "status", "queries", "request_id")
     assert [facts[name] for name in names] == ["GET", "unmatched", 200, 0, "mine"]
     assert 0 <= facts["seconds"] < 10
+
+
+def test_while_draining_each_answer_tells_its_client_not_to_come_back() -> None:
+    serving = fresh()
+    before = ask(fine, serving)
+    serving.is_draining = True
+
+    after = ask(fine, serving)
+
+    assert "connection" not in before.headers
+    assert after.headers["connection"] == "close"
 
 
 def test_what_is_no_request_passes_through() -> None:
@@ -159,7 +179,7 @@ def test_what_is_no_request_passes_through() -> None:
         async def send(_message: Message) -> None:
             pass
 
-        await Observed(app, metrics=Metrics())({"type": "lifespan"}, receive, send)
+        await Observed(app, serving=fresh())({"type": "lifespan"}, receive, send)
 
     asyncio.run(scenario())
 

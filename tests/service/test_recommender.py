@@ -1,31 +1,22 @@
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.catalogue import Catalogue
 from service.contract import bundle as bundles
-from service.contract.bundle import open_bundle
 from service.contract.decision import Decision, Reason
-from service.contract.errors import BundleCorruptError, BundleIncompatibleError
+from service.contract.errors import BundleCorruptError
 from service.index import ProductIndex
-from service.recommender import (
-    MAX_K,
-    Answer,
-    Recommender,
-    StageClock,
-    load_recommender,
-    open_recommender,
-)
+from service.opening import open_recommender
+from service.recommender import MAX_K, Answer, Recommender, StageClock
 from tests.poison import HARMS, Harm, PoisonSession
-from tests.tiny import DIM, PRODUCTS, open_tiny, reseal, write_bundle
+from tests.tiny import DIM, PRODUCTS, open_tiny, write_bundle
 
 WORDS = ["sony", "wh", "1000xm4", "black", "bose", "canon", "eos", "r6", "generic", "unheard"]
 words = st.sampled_from([*WORDS, "", "\u200b", "SONY", "wh-1000xm4", "\ud800", "\x00", "\ufb01"])
@@ -405,90 +396,3 @@ def test_a_replay_is_what_a_request_would_have_got(
         assert (example.product_id is None, len(example.embedding)) == (blank, 0 if blank else DIM)
         assert [example.product_id] * (not blank) == products_of(answer)
         assert example.similarity == answer.similarity
-
-
-def test_a_whole_bundle_opens_and_answers(tiny_bundle: Path) -> None:
-    recommender, manifest = open_recommender(tiny_bundle)
-
-    assert manifest == open_bundle(tiny_bundle).manifest
-    assert recommender.threshold == manifest.threshold == 0.8
-    assert recommender.recommend(["nikon z6 ii body"])[0].similarity == pytest.approx(1)
-
-
-GOLDEN_EDITS: dict[str, dict[str, Any]] = {
-    "token ids": {"ids": [2, 3]},
-    "embedding": {"embedding": [1.0] + [0.0] * (DIM - 1)},
-    "best product": {"product_id": "p-2"},
-    "similarity": {"similarity": 0.99},
-    "reason": {"reason": "below_threshold"},
-}
-
-
-@pytest.mark.parametrize(("what", "edit"), GOLDEN_EDITS.items(), ids=GOLDEN_EDITS)
-def test_a_bundle_that_no_longer_gives_its_golden_answers_is_refused(
-    own_bundle: Path, what: str, edit: dict[str, Any]
-) -> None:
-    path = own_bundle / bundles.GOLDEN
-    first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text(json.dumps({**json.loads(first), **edit}) + "\n" + "".join(others))
-    reseal(own_bundle)
-
-    with pytest.raises(BundleCorruptError, match=rf"golden example 0: {what}.*\(1 of 10 differ\)"):
-        open_recommender(own_bundle)
-
-
-def test_a_bundle_with_another_encoder_of_the_same_shape_is_refused(
-    own_bundle: Path, tmp_path: Path
-) -> None:
-    write_bundle(tmp_path / "other", seed=1)
-    (own_bundle / bundles.ENCODER).write_bytes((tmp_path / "other" / bundles.ENCODER).read_bytes())
-    reseal(own_bundle)
-
-    with pytest.raises(BundleCorruptError, match="embedding is off"):
-        open_recommender(own_bundle)
-
-
-def test_a_bundle_whose_catalogue_lost_its_order_is_refused(own_bundle: Path) -> None:
-    table = pq.read_table(own_bundle / bundles.CATALOGUE)
-    pq.write_table(table.take(list(reversed(range(8)))), own_bundle / bundles.CATALOGUE)
-    reseal(own_bundle)
-
-    with pytest.raises(BundleCorruptError, match="best product"):
-        open_recommender(own_bundle)
-
-
-@pytest.mark.parametrize("name", bundles.REQUIRED)
-@pytest.mark.parametrize("content", [b"", b"no such thing\n"])
-def test_a_bundle_sealed_around_a_broken_file_is_refused_by_the_name_of_the_file(
-    own_bundle: Path, name: str, content: bytes
-) -> None:
-    (own_bundle / name).write_bytes(content)
-    reseal(own_bundle)
-
-    with pytest.raises(BundleCorruptError, match=name):
-        open_recommender(own_bundle)
-
-
-def test_a_bundle_that_was_altered_is_refused_before_anything_of_it_is_loaded(
-    own_bundle: Path,
-) -> None:
-    (own_bundle / bundles.INDEX).write_bytes(b"")
-
-    with pytest.raises(BundleCorruptError, match="its manifest says"):
-        open_recommender(own_bundle)
-
-
-def test_a_bundle_of_another_release_is_refused(own_bundle: Path) -> None:
-    (own_bundle / bundles.MANIFEST).write_text('{"schema_version": 2}')
-
-    with pytest.raises(BundleIncompatibleError):
-        open_recommender(own_bundle)
-
-
-def test_loading_alone_replays_no_golden_example(own_bundle: Path) -> None:
-    (own_bundle / bundles.GOLDEN).write_text("")
-    reseal(own_bundle)
-
-    recommender = load_recommender(open_bundle(own_bundle))
-
-    assert recommender.recommend(["sony"])[0].recommendations

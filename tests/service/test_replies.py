@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,10 @@ import pytest
 from service.contract import bundle as bundles
 from service.contract.tokens import TextTokeniser
 from service.encoder import Encoder
-from service.recommender import Recommender, StageClock, open_recommender
-from service.replies import Reply, reply_to
+from service.opening import OpenBundle, open_bundle_to_serve
+from service.recommender import Answer, Recommender
+from service.replies import reply_of
 from service.schemas import RecommendRequest, RecommendResponse
-from service.serving import OpenBundle
 from tests.client import asking
 from tests.poison import PoisonSession
 
@@ -29,7 +30,7 @@ class PoisonedEncoder(Encoder):
 
 @pytest.fixture
 def bundle(tiny_bundle: Path) -> OpenBundle:
-    return OpenBundle(*open_recommender(tiny_bundle))
+    return open_bundle_to_serve(tiny_bundle)
 
 
 def poisoned(bundle: OpenBundle, folder: Path) -> OpenBundle:
@@ -37,12 +38,21 @@ def poisoned(bundle: OpenBundle, folder: Path) -> OpenBundle:
     encoder = PoisonedEncoder(folder / bundles.ENCODER, tokeniser)
     real = bundle.recommender
     recommender = Recommender(encoder, real.index, real.catalogue, threshold=real.threshold)
-    return OpenBundle(recommender, bundle.manifest)
+    return replace(bundle, recommender=recommender)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response with the answers it was made of."""
+
+    content: bytes
+    answers: list[Answer]
 
 
 def reply(bundle: OpenBundle, **body: Any) -> Reply:
     asked = RecommendRequest.model_validate(body)
-    return reply_to(asked, bundle=bundle, clock=StageClock())
+    answers = bundle.recommender.recommend([query.text for query in asked.queries], k=asked.k)
+    return Reply(reply_of(asked, answers, bundle, 0.95), answers)
 
 
 def summary(result: Mapping[str, Any]) -> tuple[str, list[str]]:
@@ -72,9 +82,12 @@ def test_an_encoder_that_fails_on_one_query_fails_no_other(
     queries = ["canon eos r5 body", "nikon z6 ii body", "", "bose quietcomfort 45 white"]
     failing = poisoned(bundle, tiny_bundle)
 
-    with asking(tiny_bundle, opener=lambda _: (failing.recommender, failing.manifest)) as client:
+    def open_failing(_folder: Path, *, current: OpenBundle | None) -> OpenBundle:  # noqa: ARG001
+        return failing
+
+    with asking(tiny_bundle, opener=open_failing) as client:
         got = client.recommend({"queries": queries}).json()["results"]
-        failures = client.sample("surematch_encoder_failures_total")
+        failures = client.sample("surematch_encoder_failures_total", kind="runtime")
         coverage = client.sample("surematch_coverage_ratio", window="5m")
     whole = json.loads(reply(bundle, queries=queries).content)["results"]
 
@@ -82,6 +95,7 @@ def test_an_encoder_that_fails_on_one_query_fails_no_other(
         "id": None,
         "decision": "manual_review",
         "reason": "encoder_failed",
+        "target_precision": 0.95,
         "truncated": False,
         "recommendations": [],
     }

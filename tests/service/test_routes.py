@@ -41,6 +41,7 @@ def test_a_query_gets_its_products_with_a_decision(client: Client) -> None:
         "id": "offer-1",
         "decision": "auto_accepted",
         "reason": "above_threshold",
+        "target_precision": 0.95,
         "truncated": False,
     }
     assert [set(one) for one in found] == [{"product_id", "title", "similarity"}] * 2

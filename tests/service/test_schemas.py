@@ -142,6 +142,7 @@ def test_a_result_without_an_id_says_null() -> None:
         id=Query(text="").id,
         decision=Reason.EMPTY_TEXT.decision,
         reason=Reason.EMPTY_TEXT,
+        target_precision=0.95,
         truncated=False,
         recommendations=[],
     )
@@ -150,6 +151,7 @@ def test_a_result_without_an_id_says_null() -> None:
         "id": None,
         "decision": "manual_review",
         "reason": "empty_text",
+        "target_precision": 0.95,
         "truncated": False,
         "recommendations": [],
     }

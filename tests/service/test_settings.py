@@ -16,25 +16,52 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bundle_is_all_that_must_be_named() -> None:
     settings = read_settings(["--bundle", "b"])
 
-    assert settings == Settings(
-        bundle=Path("b"),
-        host="127.0.0.1",
-        port=8000,
-        max_body_bytes=4 * 1024 * 1024,
-        max_queries=1000,
-        workers=None,
-        max_waiting=128,
-        drain_seconds=0.0,
-        shutdown_seconds=30,
-        log_level="info",
-    )
+    assert settings == Settings(bundle=Path("b"))
+
+
+def test_the_defaults_are_safe_and_known() -> None:
+    assert Settings(bundle=Path("b")).model_dump(mode="json") == {
+        "bundle": "b",
+        "host": "127.0.0.1",
+        "port": 8000,
+        "keys_file": None,
+        "allow_anonymous": False,
+        "bundle_root": None,
+        "watch_seconds": 2.0,
+        "device": "cpu",
+        "workers": None,
+        "batch_tokens": None,
+        "interactive_queries": 8,
+        "max_body_bytes": 4 * 1024 * 1024,
+        "max_stream_bytes": 64 * 1024 * 1024,
+        "max_streams": 8,
+        "max_queries": 1000,
+        "max_waiting": 1024,
+        "max_interactive_tokens": 8192,
+        "max_bulk_tokens": 131072,
+        "deadline_seconds": 60.0,
+        "cache_bytes": 64 * 1024 * 1024,
+        "drain_seconds": 0.0,
+        "shutdown_seconds": 30,
+        "log_level": "info",
+        "otlp_endpoint": None,
+    }
+
+
+VALUES = {
+    "bundle": "b",
+    "host": "::1",
+    "log_level": "error",
+    "allow_anonymous": "true",
+    "device": "cuda",
+}
 
 
 @pytest.mark.parametrize("name", list(Settings.model_fields))
 def test_every_setting_is_a_flag_a_variable_and_in_the_help(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    value = {"bundle": "b", "host": "::1", "log_level": "error"}.get(name, "7")
+    value = VALUES.get(name, "7")
     flag = f"--{name.replace('_', '-')}"
     others = [] if name == "bundle" else ["--bundle", "b"]
 
@@ -45,7 +72,7 @@ def test_every_setting_is_a_flag_a_variable_and_in_the_help(
         read_settings(["--help"])
 
     assert from_flag == from_variable
-    assert str(getattr(from_flag, name)).removesuffix(".0") == value
+    assert str(getattr(from_flag, name)).removesuffix(".0").lower() == value
     assert end.value.code == 0
     help_text = capsys.readouterr().out
     assert flag in help_text
@@ -71,7 +98,7 @@ def test_a_flag_wins_over_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         ("max_queries", "0"),
         ("max_body_bytes", "0"),
         ("workers", "0"),
-        ("max_waiting", "-1"),
+        ("max_waiting", "0"),
         ("drain_seconds", "-0.1"),
         ("drain_seconds", "inf"),
         ("drain_seconds", "nan"),

@@ -147,7 +147,8 @@ def assert_normal(client: Client) -> None:
     assert (result["id"], result["reason"]) == ("normal", "above_threshold")
     assert [one["product_id"] for one in result["recommendations"]] == ["p-5", "p-4"]
     assert client.sample("surematch_requests_in_flight") == 0
-    assert client.serving.workers.calls == 0
+    depths = client.serving.answering.batcher.queue.depths()
+    assert set(depths.values()) == {(0, 0)}
 
 
 def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
+from tokenizers.processors import Sequence
 
 from service.contract.errors import DataError
 from service.contract.text import normalise
@@ -251,3 +252,55 @@ def test_texts_fall_into_these_batches(
     many = [tokenised(length) for length in lengths]
 
     assert batches_by_length(many, max_padded_tokens=bound) == expected
+
+
+@pytest.mark.parametrize(
+    ("ids", "whole"),
+    [
+        ([A], (CLS, A, SEP)),
+        ([A, B, C], (CLS, A, B, C, SEP)),
+        ([CLS, A, SEP], (CLS, A, SEP)),
+        ([CLS, A, B, C, SEP], (CLS, A, B, C, SEP)),
+        ([CLS, A], (CLS, CLS, A, SEP)),
+        ([A, SEP], (CLS, A, SEP, SEP)),
+        ([CLS], (CLS, CLS, SEP)),
+        ([UNK], (CLS, UNK, SEP)),
+    ],
+)
+def test_ids_of_a_caller_stand_between_special_tokens_once(
+    ids: list[int], whole: tuple[int, ...]
+) -> None:
+    assert tokeniser.of_ids(ids) == TokenisedText(ids=whole, truncated=False, is_blank=False)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([], "holds 0 ids besides the special ones, it must hold 1 to 3"),
+        ([CLS, SEP], "holds 0 ids"),
+        ([A, A, A, A], "holds 4 ids"),
+        ([CLS, A, A, A, A, SEP], "holds 4 ids"),
+        ([-1], "outside the vocabulary, whose ids are 0 to 6"),
+        ([A, C + 1], "outside the vocabulary"),
+    ],
+)
+def test_ids_that_the_model_cannot_read_are_refused(ids: list[int], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        tokeniser.of_ids(ids)
+
+
+@given(texts)
+def test_the_ids_of_a_text_are_that_text_with_special_tokens_and_without(text: str) -> None:
+    own = tokeniser([text])[0]
+    if own.is_blank:
+        return
+
+    assert tokeniser.of_ids(own.ids).ids == own.ids
+    assert tokeniser.of_ids(own.ids[1:-1]).ids == own.ids
+
+
+def test_a_tokenizer_without_special_tokens_puts_none_around_ids() -> None:
+    bare = make_tokenizer(["a b c"], max_tokens=MAX_TOKENS)
+    bare.post_processor = Sequence([])  # pyright: ignore[reportAttributeAccessIssue]
+
+    assert TextTokeniser(bare).of_ids([A, B]).ids == (A, B)

@@ -1,0 +1,79 @@
+"""Typed client of the Surematch service: `Client`, and `AsyncClient` for asyncio."""
+
+from surematch_client.async_client import AsyncClient
+from surematch_client.client import Client
+from surematch_client.errors import (
+    ApiError,
+    AuthenticationError,
+    BundleRefusedError,
+    BusyError,
+    ConnectionLostError,
+    DeadlineError,
+    FieldError,
+    InvalidRequestError,
+    InvalidResponseError,
+    NotReadyError,
+    PermissionDeniedError,
+    ServerError,
+    SurematchClientError,
+    TimedOutError,
+    TransportError,
+    UnreachableError,
+)
+from surematch_client.exchange import Timing
+from surematch_client.models import (
+    Decision,
+    Embedding,
+    EmbedResponse,
+    Info,
+    Limits,
+    OperatingPoint,
+    Query,
+    Reason,
+    Recommendation,
+    RecommendResponse,
+    Result,
+    SwapResponse,
+    SwapStatus,
+)
+from surematch_client.release import RELEASE
+from surematch_client.retries import Retries
+
+__version__ = RELEASE
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AuthenticationError",
+    "BundleRefusedError",
+    "BusyError",
+    "Client",
+    "ConnectionLostError",
+    "DeadlineError",
+    "Decision",
+    "EmbedResponse",
+    "Embedding",
+    "FieldError",
+    "Info",
+    "InvalidRequestError",
+    "InvalidResponseError",
+    "Limits",
+    "NotReadyError",
+    "OperatingPoint",
+    "PermissionDeniedError",
+    "Query",
+    "Reason",
+    "RecommendResponse",
+    "Recommendation",
+    "Result",
+    "Retries",
+    "ServerError",
+    "SurematchClientError",
+    "SwapResponse",
+    "SwapStatus",
+    "TimedOutError",
+    "Timing",
+    "TransportError",
+    "UnreachableError",
+    "__version__",
+]

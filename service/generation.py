@@ -1,0 +1,52 @@
+"""One generation of the service: an open bundle, with the engines that answer from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.batching.engines import EmbedEngine, RecommendEngine
+from service.contract.manifest import Manifest
+from service.opening import OpenBundle
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """What answers a request from its first query to its last.
+
+    Attributes:
+        number: 1 for the first one of this process, then counted up.
+        bundle: the open bundle.
+        recommend: answers texts from it.
+        embed: embeds texts with its encoder.
+        thresholds: least similarity that is accepted, by the precision promised; None accepts
+            nothing.
+    """
+
+    number: int
+    bundle: OpenBundle
+    recommend: RecommendEngine
+    embed: EmbedEngine
+    thresholds: Mapping[float, float | None]
+
+    @classmethod
+    def of(cls, bundle: OpenBundle, *, number: int) -> "Generation":
+        """Return the generation that answers from ``bundle``."""
+        recommender = bundle.recommender
+        targets = bundle.manifest.target_precisions
+        return cls(
+            number,
+            bundle,
+            recommend=RecommendEngine(recommender),
+            embed=EmbedEngine(recommender.encoder),
+            thresholds={target: bundle.manifest.threshold_at(target) for target in targets},
+        )
+
+    def target_of(self, wanted: float | None) -> float:
+        """Return the precision promised to a caller; the bundle's own where he has no other."""
+        if wanted is not None and wanted in self.thresholds:
+            return wanted
+        return self.manifest.calibration.target_precision
+
+    @property
+    def manifest(self) -> Manifest:
+        """Return the table of contents of its bundle."""
+        return self.bundle.manifest

@@ -1,0 +1,1 @@
+"""Bundles changed while the service runs: opened beside the old one, swapped, rolled back."""

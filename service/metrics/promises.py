@@ -1,0 +1,103 @@
+"""Series of what the bundle that answers promises: its operating points and their evidence."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from service.contract.manifest import Manifest, OperatingPoint
+from service.metrics.decisions import NO_TARGET
+
+
+class PromiseSeries:
+    """Shows the promises of one bundle at a time."""
+
+    def __init__(self, registry: CollectorRegistry, *, wall_clock: Callable[[], float]) -> None:
+        self._wall_clock = wall_clock
+        self._make_default_series(registry)
+        self._make_evidence_series(registry)
+        self._make_series_of_each(registry)
+
+    def show(self, manifest: Manifest) -> None:
+        """Show what is promised from now on."""
+        self._threshold.set(_threshold_of(manifest.operating_point))
+        self._coverage.set(_coverage_of(manifest.operating_point))
+        self._valid.set(manifest.operating_point is not None)
+        self._size.set(manifest.calibration.queries)
+        made = _unix_time_of(manifest.created_at)
+        self._age.set_function(lambda: self._wall_clock() - made)
+        self._threshold_at.clear()
+        self._coverage_at.clear()
+        for promise in manifest.calibration.promises:
+            self._show_point(str(promise.target_precision), promise.operating_point)
+
+    def _show_point(self, target: str, point: OperatingPoint | None) -> None:
+        self._threshold_at.labels(target).set(_threshold_of(point))
+        self._coverage_at.labels(target).set(_coverage_of(point))
+
+    def _make_default_series(self, registry: CollectorRegistry) -> None:
+        self._threshold = Gauge(
+            "surematch_threshold_similarity",
+            "Least similarity that is accepted; NaN where the bundle has no threshold.",
+            registry=registry,
+        )
+        self._coverage = Gauge(
+            "surematch_calibrated_coverage_ratio",
+            "Accepted share of the calibration queries; 0 without a threshold, NaN until ready.",
+            registry=registry,
+        )
+        self._threshold.set(math.nan)
+        self._coverage.set(math.nan)
+
+    def _make_evidence_series(self, registry: CollectorRegistry) -> None:
+        self._valid = Gauge(
+            "surematch_threshold_valid",
+            "1 where the bundle has a threshold; 0 where it has none, and until it is open.",
+            registry=registry,
+        )
+        self._size = Gauge(
+            "surematch_threshold_calibration_size",
+            "Calibration queries behind the threshold, or that gave none; NaN until ready.",
+            registry=registry,
+        )
+        self._age = Gauge(
+            "surematch_threshold_age_seconds",
+            "Seconds since the bundle was built; NaN until ready, or where its date is unreadable.",
+            registry=registry,
+        )
+        self._size.set(math.nan)
+        self._age.set(math.nan)
+
+    def _make_series_of_each(self, registry: CollectorRegistry) -> None:
+        self._threshold_at = Gauge(
+            "surematch_operating_point_threshold_similarity",
+            "Least similarity that is accepted for a target precision; NaN where there is none.",
+            ("target_precision",),
+            registry=registry,
+        )
+        self._coverage_at = Gauge(
+            "surematch_operating_point_calibrated_coverage_ratio",
+            "Accepted share of the calibration queries for a target precision; 0 without any.",
+            ("target_precision",),
+            registry=registry,
+        )
+        self._threshold_at.labels(NO_TARGET).set(math.nan)
+        self._coverage_at.labels(NO_TARGET).set(math.nan)
+
+
+def _threshold_of(point: OperatingPoint | None) -> float:
+    return math.nan if point is None else point.threshold
+
+
+def _coverage_of(point: OperatingPoint | None) -> float:
+    return 0.0 if point is None else point.coverage
+
+
+def _unix_time_of(created_at: str) -> float:
+    """Return a manifest's time as Unix time; NaN where it is no time, which nothing else checks."""
+    try:
+        made = datetime.fromisoformat(created_at)
+    except ValueError:
+        return math.nan
+    return (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,79 @@
+"""An ONNX Runtime session on the device that was asked for, and never on another one."""
+
+import mmap
+from enum import StrEnum
+from pathlib import Path
+
+import onnxruntime as ort
+
+from service.contract.errors import BundleCorruptError, ConfigError
+
+
+class Device(StrEnum):
+    """Where the encoder runs."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+_PROVIDERS = {
+    Device.CPU: ["CPUExecutionProvider"],
+    Device.CUDA: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+}
+_SCALED_BY_BATCH = b"DynamicQuantize"
+"""Begin of the operators whose scale comes from all numbers of a batch together."""
+
+
+def open_session(path: Path, device: Device) -> ort.InferenceSession:
+    """Return a session whose every run uses one core, or one accelerator.
+
+    Raises:
+        ConfigError: if ``device`` is not to be had here.
+        BundleCorruptError: if the file is no model.
+    """
+    wanted = _PROVIDERS[device]
+    if wanted[0] not in ort.get_available_providers():
+        raise ConfigError(_unavailable(device, f"it has only {ort.get_available_providers()}"))
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(str(path), options, providers=wanted)
+    except Exception as error:  # ONNX Runtime's errors share no public base class
+        message = f"{path} is no model that ONNX Runtime opens ({error}); build the bundle again"
+        raise BundleCorruptError(message) from error
+    if session.get_providers()[0] != wanted[0]:
+        raise ConfigError(_unavailable(device, f"it fell back to {session.get_providers()}"))
+    return session
+
+
+def embedding_dim(path: Path, session: ort.InferenceSession) -> int:
+    """Return the length of the embeddings that a session makes.
+
+    Raises:
+        BundleCorruptError: if it has no output ``embedding`` of one vector a text.
+    """
+    shapes = {output.name: output.shape for output in session.get_outputs()}
+    shape = shapes.get("embedding", [])
+    if len(shape) != 2 or not isinstance(shape[1], int):  # noqa: PLR2004  # text x dim
+        message = (
+            f"{path} has outputs {shapes}, not one `embedding` of fixed length a text; "
+            "build the bundle again"
+        )
+        raise BundleCorruptError(message)
+    return shape[1]
+
+
+def is_scaled_by_batch(path: Path) -> bool:
+    """Return whether a model quantises with scales that depend on all texts of a batch."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(_SCALED_BY_BATCH) >= 0
+
+
+def _unavailable(device: Device, found: str) -> str:
+    return (
+        f"the encoder should run on {device}, but ONNX Runtime cannot: {found}; install the extra "
+        f"`gpu` on a machine with a driver, or set the device to {Device.CPU}"
+    )

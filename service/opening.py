@@ -1,0 +1,117 @@
+"""From a folder on disk to a bundle that may answer: verified, loaded, and asked what it knows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.catalogue import Catalogue
+from service.contract import bundle as bundles
+from service.contract.errors import BundleCorruptError, DataError
+from service.contract.golden import differences, read_golden
+from service.contract.manifest import Manifest
+from service.contract.tokens import TextTokeniser
+from service.encoder import Encoder
+from service.index import ProductIndex
+from service.onnx_session import Device
+from service.recommender import Recommender
+
+READ_BY_THE_ENCODER = (bundles.ENCODER, bundles.TOKENIZER)
+"""Two bundles that agree in these files share one encoder in memory."""
+
+
+@dataclass(frozen=True)
+class OpenBundle:
+    """A bundle that passed its checks, ready to answer.
+
+    Attributes:
+        recommender: answers from it.
+        manifest: what it is and what it promises.
+        folder: where it was read from; nothing is read from there any more.
+    """
+
+    recommender: Recommender
+    manifest: Manifest
+    folder: Path
+
+
+def open_recommender(folder: Path) -> tuple[Recommender, Manifest]:
+    """Return the recommender of a bundle that is whole and still gives its recorded answers.
+
+    Raises:
+        BundleCorruptError: if a file was altered, or a golden example's answer changed.
+        BundleIncompatibleError: if the bundle was made for another release.
+    """
+    opened = open_bundle_to_serve(folder)
+    return opened.recommender, opened.manifest
+
+
+def open_bundle_to_serve(
+    folder: Path, *, current: OpenBundle | None = None, device: Device = Device.CPU
+) -> OpenBundle:
+    """Return a bundle that is whole and still gives its recorded answers.
+
+    Args:
+        folder: the bundle.
+        current: what is open already; its encoder is used again if the new one is the same,
+            byte for byte.
+        device: where its encoder runs otherwise.
+
+    Raises:
+        ConfigError: if the device is not to be had.
+        BundleCorruptError: if a file was altered, or a golden example's answer changed.
+        BundleIncompatibleError: if the bundle was made for another release.
+    """
+    bundle = bundles.open_bundle(folder)
+    encoder = None if current is None else _shared_encoder(bundle.manifest, current)
+    recommender = load_recommender(bundle, encoder=encoder or _open_encoder(bundle, device))
+    check_golden(recommender, bundle)
+    return OpenBundle(recommender=recommender, manifest=bundle.manifest, folder=folder)
+
+
+def load_recommender(bundle: bundles.Bundle, *, encoder: Encoder | None = None) -> Recommender:
+    """Return the recommender of a verified bundle, before its golden examples are replayed.
+
+    Args:
+        bundle: what is loaded.
+        encoder: an open encoder of the same files; None opens the bundle's own on the CPU.
+
+    Raises:
+        BundleCorruptError: if a file is not what it must be, or two of them do not fit.
+    """
+    return Recommender(
+        encoder or _open_encoder(bundle, Device.CPU),
+        ProductIndex.from_file(bundle.path(bundles.INDEX)),
+        Catalogue.from_file(bundle.path(bundles.CATALOGUE)),
+        threshold=bundle.manifest.threshold,
+    )
+
+
+def check_golden(recommender: Recommender, bundle: bundles.Bundle) -> None:
+    """Replay the golden examples of ``bundle``.
+
+    Raises:
+        BundleCorruptError: if an answer is not the recorded one.
+    """
+    recorded = read_golden(bundle.path(bundles.GOLDEN))
+    replayed = recommender.replay([example.text for example in recorded])
+    found = differences(recorded, replayed, bundle.manifest.golden_tolerance)
+    if found:
+        message = (
+            f"bundle {bundle.folder} does not give its own golden answers on this machine: "
+            f"{found[0]} ({len(found)} of {len(recorded)} differ); build the bundle here"
+        )
+        raise BundleCorruptError(message)
+
+
+def _open_encoder(bundle: bundles.Bundle, device: Device) -> Encoder:
+    try:
+        tokeniser = TextTokeniser.from_file(bundle.path(bundles.TOKENIZER))
+    except DataError as error:
+        raise BundleCorruptError(str(error)) from error
+    return Encoder(bundle.path(bundles.ENCODER), tokeniser, device=device)
+
+
+def _shared_encoder(manifest: Manifest, current: OpenBundle) -> Encoder | None:
+    """Return the encoder of ``current`` if its files are those of ``manifest``."""
+    mine, open_now = manifest.files, current.manifest.files
+    same = all(mine[name] == open_now[name] for name in READ_BY_THE_ENCODER)
+    return current.recommender.encoder if same else None

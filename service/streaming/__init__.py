@@ -1,0 +1,1 @@
+"""A stream of lines: read as it comes, answered in chunks, written in order, all at once."""
