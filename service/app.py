@@ -95,6 +95,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.max_queries = settings.max_queries
+    app.needs_key = settings.keys_file is not None
     app.state.serving = serving
     for router in ROUTERS:
         app.include_router(router)

@@ -13,10 +13,9 @@ from service.batching.ticket import DeadlineError
 from service.batching.work import Lane
 from service.bodies import invalid_request, read_body
 from service.problems import FieldError
+from service.schemas import DEADLINE_HEADER, MAX_DEADLINE_MS
 from service.serving import Serving
 
-DEADLINE_HEADER = "X-Request-Deadline-Ms"
-MAX_DEADLINE_MS = 3_600_000
 LOOK_AFTER_SECONDS = 0.1
 """Only a request that takes longer is looked at for a client that has gone."""
 

@@ -69,8 +69,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection, and whatever is asked on it."""
         self._unset_keepalive_if_required()
-        if self._unread is not None:
-            self._unread.cancel()
+        self._unset_unread()
         for cycle in (self._answering, *(cycle for cycle, _ in self.pipeline)):
             if cycle is not None:  # uvicorn tells the last one only
                 cycle.disconnected = True
@@ -97,8 +96,7 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Go on: the client has read."""
         super().resume_writing()
-        if self._unread is not None:
-            self._unread.cancel()
+        self._unset_unread()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection whose client did not go on in time."""
@@ -210,6 +208,10 @@ class Connection(HttpToolsProtocol):
             seconds = max(0.0, self._due - self.loop.time())
             handler = self.timeout_keep_alive_handler
             self.timeout_keep_alive_task = self.loop.call_later(seconds, handler)
+
+    def _unset_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
 
     def _close_unless_asked(self) -> None:
         """Close the connection, unless it has bytes that were not read yet."""

@@ -15,6 +15,11 @@ from service.recommender import MAX_K
 from service.schemas import MAX_FIELDS, RecommendRequest, SwapRequest
 
 REF_TEMPLATE = "#/components/schemas/{model}"
+KEY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+"""Either way a key may come."""
 RECOMMEND_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -101,7 +106,7 @@ STREAM_RESPONSE: dict[str, Any] = {
         }
     },
 }
-SWAP_BODY = {
+SWAP_BODY: dict[str, Any] = {
     "requestBody": {
         "required": False,
         "content": {
@@ -110,7 +115,7 @@ SWAP_BODY = {
                 "example": {"bundle": "b-0123456789ab"},
             }
         },
-    }
+    },
 }
 ANSWERING_ERRORS = (
     Code.NOT_JSON,
@@ -168,6 +173,7 @@ class DescribedApi(FastAPI):
     """A FastAPI app whose OpenAPI description also tells what the routes parse by hand."""
 
     max_queries: int
+    needs_key: bool
 
     def openapi(self) -> dict[str, Any]:
         """Return the description; it is made once."""
@@ -179,8 +185,19 @@ class DescribedApi(FastAPI):
                 routes=self.routes,
             )
             described["components"]["schemas"].update(_own_schemas(self.max_queries))
+            if self.needs_key:
+                _describe_keys(described)
             self.openapi_schema = described
         return self.openapi_schema
+
+
+def _describe_keys(described: dict[str, Any]) -> None:
+    """Say that every route which can refuse a request for want of a key needs one."""
+    described["components"]["securitySchemes"] = KEY_SCHEMES
+    for path in described["paths"].values():
+        for operation in path.values():
+            if str(int(Code.NO_KEY.status)) in operation["responses"]:
+                operation["security"] = [{name: []} for name in KEY_SCHEMES]
 
 
 def _own_schemas(max_queries: int) -> dict[str, Any]:

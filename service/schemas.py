@@ -22,6 +22,8 @@ MAX_ID_CHARACTERS = 256
 MAX_ID_INTEGER = 2**63 - 1
 MAX_FIELDS = 100
 MAX_PATH_CHARACTERS = 4096
+DEADLINE_HEADER = "X-Request-Deadline-Ms"
+MAX_DEADLINE_MS = 3_600_000
 MAX_LINE_BYTES = 128 * 1024
 """Above what any query within the other limits takes: JSON escapes a character in 12 bytes."""
 MAX_KEYS = 16

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import signal
 import socket
 import time
@@ -59,6 +60,7 @@ class Server(uvicorn.Server):
         self.failure: Exception | None = None
         self._serving = app.state.serving
         self._drain_seconds = settings.drain_seconds
+        self._shutdown_seconds = settings.shutdown_seconds
         self._stop_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
@@ -100,14 +102,14 @@ class Server(uvicorn.Server):
             server.close()
 
     async def _let_connections_end(self) -> None:
-        while not self.force_exit:
-            connections = cast("set[Connection]", self.server_state.connections)
-            silent = [one for one in connections if not one.is_answering]
-            for connection in silent:
+        """Wait for answers under way, and close connections that have none and are quiet."""
+        until = time.monotonic() + self._shutdown_seconds
+        connections = cast("set[Connection]", self.server_state.connections)
+        while connections and not self.force_exit and time.monotonic() < until:
+            for connection in list(connections):
                 connection.close_if_quiet()
-            if not silent:  # the others end with the answers under way
-                return
             await asyncio.sleep(LOOK_SECONDS)
+        self.config.timeout_graceful_shutdown = max(0, math.ceil(until - time.monotonic()))
 
     def _fail(self, error: Exception) -> None:
         self.failure = error

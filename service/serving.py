@@ -81,7 +81,11 @@ class Serving:
         }
         self.answering = Answering(
             workers=settings.workers or (1 if one_owner else available_cores()),
-            limits=QueueLimits(requests=settings.max_waiting, tokens=tokens),
+            limits=QueueLimits(
+                requests=settings.max_waiting,
+                tokens=tokens,
+                seconds={Lane.INTERACTIVE: settings.max_interactive_seconds},
+            ),
             speed=self._speed,
             cache=AnswerCache(settings.cache_bytes, observer=CacheMetrics(self.metrics)),
             observer=BatchMetrics(self.metrics),

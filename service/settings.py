@@ -80,6 +80,14 @@ class Settings(BaseSettings):
     max_interactive_tokens: Annotated[
         int, Field(ge=1, description="tokens of small bodies that may wait; more get 429")
     ] = 8192
+    max_interactive_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="longest a small body may have to wait for those before it; else 429",
+        ),
+    ] = 0.5
     max_bulk_tokens: Annotated[
         int, Field(ge=1, description="tokens of large bodies that may wait; more get 429")
     ] = 131072

@@ -75,7 +75,7 @@ class Wire:
         """Connect; raises OSError where nobody listens."""
         host, port = address.removeprefix("http://").split(":")
         self.socket = socket.create_connection((host, int(port)), timeout=seconds)
-        self._received = b""
+        self._received = bytearray()
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +111,8 @@ class Wire:
         """
         while END_OF_HEAD not in self._received:
             self._receive()
-        head, _, self._received = self._received.partition(END_OF_HEAD)
+        head = self._take(self._received.index(END_OF_HEAD))
+        self._take(len(END_OF_HEAD))
         status, *lines = head.decode("latin-1").split("\r\n")
         pairs = (line.partition(":") for line in lines)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
@@ -145,7 +146,7 @@ class Wire:
         except NoAnswerError as error:
             if isinstance(error.__cause__, TimeoutError):
                 raise
-        return self._received
+        return bytes(self._received)
 
     def _read_body(self, headers: Mapping[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() == "chunked":
@@ -163,23 +164,25 @@ class Wire:
     def _take(self, size: int) -> bytes:
         while len(self._received) < size:
             self._receive()
-        taken, self._received = self._received[:size], self._received[size:]
+        taken = bytes(self._received[:size])
+        del self._received[:size]
         return taken
 
     def _take_line(self) -> bytes:
         while b"\r\n" not in self._received:
             self._receive()
-        line, _, self._received = self._received.partition(b"\r\n")
+        line = self._take(self._received.index(b"\r\n"))
+        self._take(2)
         return line
 
     def _receive(self) -> None:
         try:
             received = self.socket.recv(65536)
         except OSError as error:
-            message = f"{error!r} after {self._received[:200]!r}"
+            message = f"{error!r} after {bytes(self._received[:200])!r}"
             raise NoAnswerError(message) from error
         if not received:
-            message = f"end of the connection after {self._received[:200]!r}"
+            message = f"end of the connection after {bytes(self._received[:200])!r}"
             raise NoAnswerError(message)
         self._received += received
 

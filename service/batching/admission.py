@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from service.batching.work import Lane
@@ -37,10 +37,17 @@ class BusyError(Exception):
 
 @dataclass(frozen=True)
 class QueueLimits:
-    """How much may wait; a lane that is empty takes any one request, however large."""
+    """How much may wait; a lane that is empty takes any one request, however large.
+
+    Attributes:
+        requests: under way in each lane.
+        tokens: that wait in a lane.
+        seconds: in which what waits in a lane should be done; a lane not named has no such bound.
+    """
 
     requests: int
     tokens: Mapping[Lane, int]
+    seconds: Mapping[Lane, float] = field(default_factory=dict[Lane, float])
 
 
 class Speed:

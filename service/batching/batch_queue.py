@@ -88,7 +88,7 @@ class BatchQueue:
             waiting = self._lanes[lane]
             if waiting.requests >= self._limits.requests:
                 raise self._busy(Refusal.QUEUE_REQUESTS, lane)
-            if waiting.tokens >= self._limits.tokens[lane]:
+            if waiting.tokens >= self._most_tokens(lane):
                 raise self._busy(Refusal.QUEUE_TOKENS, lane)
 
     def is_full(self, lane: Lane) -> bool:
@@ -219,10 +219,16 @@ class BatchQueue:
             raise self._busy(Refusal.QUEUE_REQUESTS, lane)
         if not waiting.tokens:
             return
-        if waiting.tokens + tokens > self._limits.tokens[lane]:
+        if waiting.tokens + tokens > self._most_tokens(lane):
             raise self._busy(Refusal.QUEUE_TOKENS, lane)
         if now + self._seconds_ahead(lane) > deadline:
             raise self._busy(Refusal.DEADLINE, lane)
+
+    def _most_tokens(self, lane: Lane) -> float:
+        """Return how many tokens may wait in a lane, given how fast they are done by now."""
+        seconds = self._limits.seconds.get(lane, math.inf)
+        in_time = seconds / self._speed.seconds_for(1, workers=self._workers)
+        return min(self._limits.tokens[lane], in_time)
 
     def _seconds_ahead(self, lane: Lane) -> float:
         """Return the seconds until what waits in a lane should be done."""

@@ -2,9 +2,11 @@
 
 import itertools
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from service.batching.admission import QueueLimits, Speed
@@ -13,6 +15,9 @@ from service.batching.formation import Batch
 from service.batching.progress import Progress
 from service.batching.work import Lane
 from service.recommender import StageClock
+
+WORKER_RANK = 4
+"""So much nicer than the event loop are the threads that encode."""
 
 logger = logging.getLogger(__name__)
 
@@ -129,6 +134,7 @@ class Batcher:
         threading.Thread(target=self._run, args=(number,), name=name, daemon=True).start()
 
     def _run(self, worker: int) -> None:
+        _yield_to_the_loop()
         while (batch := self.queue.take(self._clock)) is not None:
             self.progress.begin(worker, batch.works)
             clock = StageClock()
@@ -136,7 +142,7 @@ class Batcher:
             found = self._answer(batch.works, clock)
             seconds = self._clock() - started
             if not self.progress.end(worker):
-                return  # given up meanwhile; its texts were delivered as failed
+                return  # given up meanwhile; its texts failed, or run again elsewhere
             self.restarts = 0
             self._speed.learn(tokens=batch.real_tokens, seconds=seconds)
             for work, answer in zip(batch.works, found, strict=True):
@@ -157,3 +163,14 @@ class Batcher:
             half = len(works) // 2
             return [*self._answer(works[:half], clock), *self._answer(works[half:], clock)]
         return found
+
+
+def _yield_to_the_loop() -> None:
+    """Let this thread come after others of the process, where threads have a rank of their own.
+
+    Where the workers take every core, the event loop would come late to requests, refusals and
+    probes; it needs little, and encoding loses nothing else by it.
+    """
+    with suppress(AttributeError, OSError):  # another system, or one that forbids it
+        rank = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), rank + WORKER_RANK)

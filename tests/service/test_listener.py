@@ -1,4 +1,5 @@
 import socket
+import sys
 import threading
 import time
 
@@ -8,6 +9,7 @@ from service.listener import has_something_to_read, refuse_new_connections
 from service.server import listen
 
 SECONDS = 20.0
+knows_filters = pytest.mark.skipif(sys.platform != "linux", reason="filters of sockets are Linux's")
 
 
 def wait_for_something(of: socket.socket) -> None:
@@ -17,6 +19,7 @@ def wait_for_something(of: socket.socket) -> None:
         time.sleep(0.001)
 
 
+@knows_filters
 def test_a_connection_that_was_begun_survives_and_a_later_one_is_refused() -> None:
     with listen("127.0.0.1", 0) as listener:
         address = listener.getsockname()
@@ -78,6 +81,7 @@ def test_the_end_of_a_connection_is_something_to_read() -> None:
         assert has_something_to_read(one)
 
 
+@knows_filters
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_listener_that_refuses_can_be_closed(host: str) -> None:
     with listen(host, 0) as listener:

@@ -38,6 +38,7 @@ def test_the_defaults_are_safe_and_known() -> None:
         "max_queries": 1000,
         "max_waiting": 1024,
         "max_interactive_tokens": 8192,
+        "max_interactive_seconds": 0.5,
         "max_bulk_tokens": 131072,
         "deadline_seconds": 60.0,
         "cache_bytes": 64 * 1024 * 1024,

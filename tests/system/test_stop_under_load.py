@@ -14,6 +14,8 @@ from tests.load import Loop, under_load
 from tests.process import Process, service_process
 from tests.wire import ClosedError, NoAnswerError, Wire, recommending, request, wires
 
+STREAM = b"POST /recommend/stream HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+LINES = request("POST", "/recommend/stream", b'"canon eos r5 body"\n' * 100)
 MANY = recommending(*(f"canon eos r5 body {number}" for number in range(300)))
 
 
@@ -59,7 +61,7 @@ def clients(address: str, tally: Tally) -> list[Loop]:
     few = recommending("canon eos r5 body")
     return [
         client(address, tally, content, is_fresh=is_fresh, pause=pause)
-        for content, pause in ((few, 0.0), (few, 0.004), (few, 0.05), (MANY, 0.0))
+        for content, pause in ((few, 0.0), (few, 0.02), (MANY, 0.0), (LINES, 0.0))
         for is_fresh in (False, True)
     ]
 
@@ -155,6 +157,51 @@ def test_a_request_whose_last_byte_comes_after_the_signal_is_answered(
 
     assert [answer.status for answer in answers] == [200] * len(cuts)
     assert code == 0, process.said
+
+
+def test_a_stream_under_way_goes_on_after_the_signal(tiny_bundle: Path, tmp_path: Path) -> None:
+    """And the connection, which was never told to close, takes one more request."""
+    with service_process(tmp_path / "log", *arguments(tiny_bundle, drain_seconds=0)) as process:
+        address = process.ready_address()
+        with Wire(address) as stream, Wire(address) as probe:
+            stream.send(STREAM + chunk(b'"canon eos r5 body"\n'))
+            while stream.is_silent:
+                time.sleep(0.001)
+            process.popen.send_signal(signal.SIGTERM)
+            while probe.ask(request("GET", "/readyz")).status != 503:
+                pass
+            stream.send(chunk(b'"sony"\n' * 300) + b"0\r\n\r\n")
+            answer = stream.read()
+            late = stream.ask(recommending("canon eos r5 body"))
+            code = process.exit_code()
+
+    assert answer.status == 200
+    assert answer.body.count(b'"bundle_id"') == 301
+    assert not answer.closes
+    assert (late.status, late.closes) == (200, True)
+    assert code == 0, process.said
+
+
+def test_a_client_that_never_comes_to_an_end_is_waited_for_so_long(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    settings = [*arguments(tiny_bundle, drain_seconds=0), "--shutdown-seconds", "1"]
+    with service_process(tmp_path / "log", *settings) as process:
+        address = process.ready_address()
+        with Wire(address) as stream, Wire(address) as slow:
+            stream.send(STREAM + chunk(b'"canon eos r5 body"\n'))
+            slow.send(MANY[:-1])
+            while stream.is_silent:
+                time.sleep(0.001)
+            process.popen.send_signal(signal.SIGTERM)
+            code = process.exit_code()
+
+    assert code == 0, process.said
+    assert process.lines("stopped")
+
+
+def chunk(content: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(content), content)
 
 
 def test_connections_that_say_nothing_do_not_hold_up_a_stop(

@@ -104,6 +104,25 @@ def test_a_request_over_the_tokens_is_refused_whole_and_told_when_to_come_back()
     assert queue.depths()[Lane.INTERACTIVE] == (2, 100)
 
 
+def test_a_lane_takes_no_more_than_is_done_in_its_seconds() -> None:
+    engine = EchoEngine()
+    limits = QueueLimits(
+        requests=100, tokens=dict.fromkeys(Lane, 1000), seconds={Lane.INTERACTIVE: 0.5}
+    )
+    queue = BatchQueue(limits=limits, speed=Speed(100.0), workers=2)  # 100 tokens in 0.5 s
+    admit(queue, [work_of(engine, 60)])
+    admit(queue, [work_of(engine, 40)])
+
+    with pytest.raises(BusyError) as refused:
+        admit(queue, [work_of(engine, 1)])
+    with pytest.raises(BusyError):
+        queue.check(Lane.INTERACTIVE)
+    admit(queue, [work_of(engine, 60)], Lane.BULK)
+    admit(queue, [work_of(engine, 60)], Lane.BULK)
+
+    assert refused.value.reason is Refusal.QUEUE_TOKENS
+
+
 def test_an_empty_lane_takes_any_one_request() -> None:
     engine = EchoEngine()
     queue = queue_of(tokens=100)
