@@ -20,8 +20,8 @@ from service.contract.release import RELEASE
 from service.contract.text import NORMALISER_VERSION
 from service.contract.tokens import TextTokeniser
 from service.encoder import Encoder
-from service.index import ProductIndex
 from service.recommender import Recommender
+from service.retrievers import FlatRetriever
 from training.checkpoint import Checkpoint
 from training.console import say
 from training.data.products import Products
@@ -66,7 +66,7 @@ def build_bundle(
         record = _write_products(checkpoint, folder, encoder, catalogue)
         recommender = Recommender(
             encoder,
-            ProductIndex.from_file(folder / bundles.INDEX),
+            FlatRetriever.from_file(folder / bundles.INDEX),
             Catalogue.from_file(folder / bundles.CATALOGUE),
             threshold=None,
         )

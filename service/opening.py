@@ -10,9 +10,9 @@ from service.contract.golden import differences, read_golden
 from service.contract.manifest import Manifest
 from service.contract.tokens import TextTokeniser
 from service.encoder import Encoder
-from service.index import ProductIndex
 from service.onnx_session import Device
 from service.recommender import Recommender
+from service.retrievers import FlatRetriever
 
 READ_BY_THE_ENCODER = (bundles.ENCODER, bundles.TOKENIZER)
 """Two bundles that agree in these files share one encoder in memory."""
@@ -79,7 +79,7 @@ def load_recommender(bundle: bundles.Bundle, *, encoder: Encoder | None = None) 
     """
     return Recommender(
         encoder or _open_encoder(bundle, Device.CPU),
-        ProductIndex.from_file(bundle.path(bundles.INDEX)),
+        FlatRetriever.from_file(bundle.path(bundles.INDEX)),
         Catalogue.from_file(bundle.path(bundles.CATALOGUE)),
         threshold=bundle.manifest.threshold,
     )

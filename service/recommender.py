@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from service.catalogue import Catalogue
 from service.contract.decision import Decision, Reason, reason_for
@@ -15,7 +15,7 @@ from service.contract.errors import BundleCorruptError
 from service.contract.golden import GoldenExample
 from service.contract.tokens import TokenisedText
 from service.encoder import Encoder
-from service.index import ProductIndex
+from service.retrievers import Retriever
 
 MAX_K = 100
 """Most products that one query may ask for."""
@@ -75,12 +75,14 @@ class Asked:
         embedding: its unit vector; NaN where the encoder failed on it, None for a blank text.
         k: most products of its answer, 1 to `MAX_K`.
         threshold: least similarity that is accepted; None accepts nothing.
+        allowed: true at the catalogue rows that may be recommended; None allows all.
     """
 
     text: TokenisedText
     embedding: Float32[np.ndarray, " dim"] | None
     k: int
     threshold: float | None
+    allowed: Bool[np.ndarray, " product"] | None = None
 
 
 class Recommender:
@@ -89,25 +91,25 @@ class Recommender:
     def __init__(
         self,
         encoder: Encoder,
-        index: ProductIndex,
+        retriever: Retriever,
         catalogue: Catalogue,
         *,
         threshold: float | None,
     ) -> None:
-        if not 0 < index.products == len(catalogue) or index.dim != encoder.dim:
+        if not 0 < retriever.products == len(catalogue) or retriever.dim != encoder.dim:
             message = (
-                f"the index holds {index.products} products of {index.dim} numbers, the catalogue "
-                f"{len(catalogue)} and the encoder {encoder.dim}; build the bundle again"
+                f"the index holds {retriever.products} products of {retriever.dim} numbers, the "
+                f"catalogue {len(catalogue)} and the encoder {encoder.dim}; build the bundle again"
             )
             raise BundleCorruptError(message)
         self.encoder = encoder
-        self.index = index
+        self.retriever = retriever
         self.catalogue = catalogue
         self.threshold = threshold
 
     def with_threshold(self, threshold: float | None) -> "Recommender":
         """Return a recommender that shares everything with this one but the threshold."""
-        return Recommender(self.encoder, self.index, self.catalogue, threshold=threshold)
+        return Recommender(self.encoder, self.retriever, self.catalogue, threshold=threshold)
 
     def recommend(
         self, texts: Sequence[str], *, k: int = 5, clock: StageClock | None = None
@@ -175,11 +177,18 @@ class Recommender:
         """Return similarities and catalogue rows by query row; failed queries are left out."""
         encoded = {row: one.embedding for row, one in enumerate(asked) if one.embedding is not None}
         works = {row: vector for row, vector in encoded.items() if np.isfinite(vector).all()}
-        if not works:
-            return {}
-        k = max(asked[row].k for row in works)
-        similarity, rows = self.index.search(np.stack(list(works.values())), k)
-        return dict(zip(works, zip(similarity, rows, strict=True), strict=True))
+        together: dict[int, list[int]] = {}
+        for row in works:  # texts that share one filter share one search
+            together.setdefault(id(asked[row].allowed), []).append(row)
+        nearest: dict[int, tuple[Float32[np.ndarray, " rank"], Int64[np.ndarray, " rank"]]] = {}
+        for some in together.values():
+            similarity, rows = self.retriever.search(
+                np.stack([works[row] for row in some]),
+                max(asked[row].k for row in some),
+                allowed=asked[some[0]].allowed,
+            )
+            nearest.update(zip(some, zip(similarity, rows, strict=True), strict=True))
+        return nearest
 
     def _answer(
         self,

@@ -51,7 +51,7 @@ class MemoryReturn:
             kept: one that goes on; an encoder that both share is not waited for.
         """
         loop = asyncio.get_running_loop()
-        going: list[object] = [dropped.recommender.index]
+        going: list[object] = [dropped.recommender.retriever]
         if dropped.recommender.encoder is not kept.recommender.encoder:
             going.append(dropped.recommender.encoder)
         for part in going:

@@ -118,7 +118,7 @@ def test_a_bundle_with_the_same_encoder_and_tokenizer_shares_them_in_memory(
     new = open_bundle_to_serve(tmp_path / "next", current=current)
 
     assert new.recommender.encoder is current.recommender.encoder
-    assert new.recommender.index is not current.recommender.index
+    assert new.recommender.retriever is not current.recommender.retriever
     assert new.recommender.catalogue.product_ids == current.recommender.catalogue.product_ids[::-1]
     assert (current.recommender.threshold, new.recommender.threshold) == (0.8, 0.9)
 

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from service.catalogue import Catalogue
 from service.contract import bundle as bundles
 from service.contract.decision import Decision, Reason
 from service.contract.errors import BundleCorruptError
-from service.index import ProductIndex
 from service.opening import open_recommender
-from service.recommender import MAX_K, Answer, Recommender, StageClock
+from service.recommender import MAX_K, Answer, Asked, Recommender, StageClock
+from service.retrievers import FlatRetriever
 from tests.poison import HARMS, Harm, PoisonSession
 from tests.tiny import DIM, PRODUCTS, open_tiny, write_bundle
 
@@ -305,36 +306,42 @@ def test_threads_that_share_a_recommender_get_the_answers_of_one(
     assert found == expected * 8
 
 
-def test_an_index_that_finds_nothing_sends_a_query_to_review(recommender: Recommender) -> None:
-    embedding = recommender.encoder.embed(["sony"])
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(DIM), DIM, 2, faiss.METRIC_INNER_PRODUCT)
-    index.train(np.concatenate([embedding, -embedding]))
-    index.add(np.concatenate([-embedding] * len(PRODUCTS)))
-    unlucky = Recommender(
-        recommender.encoder, ProductIndex(index), recommender.catalogue, threshold=-1.0
-    )
+def asked(recommender: Recommender, text: str, *, k: int = 5, allowed: set[int] | None) -> Asked:
+    [tokens] = recommender.encoder.tokenise([text])
+    [embedding] = recommender.encoder.encode([tokens])
+    mask = None if allowed is None else np.isin(np.arange(len(PRODUCTS)), list(allowed))
+    return Asked(tokens, embedding, k, -1.0, mask)
 
-    answers = [
-        unlucky.with_threshold(threshold).recommend(["sony"])[0] for threshold in (-1.0, None)
-    ]
+
+def test_a_query_that_nothing_is_found_for_goes_to_review(recommender: Recommender) -> None:
+    one = asked(recommender, "sony", allowed=set())
+
+    answers = recommender.answer([one, replace(one, threshold=None)])
 
     assert [answer.recommendations for answer in answers] == [(), ()]
     assert [answer.reason for answer in answers] == [Reason.BELOW_THRESHOLD, Reason.NO_THRESHOLD]
 
 
-def test_an_index_that_finds_fewer_products_gives_fewer(recommender: Recommender) -> None:
-    embedding = recommender.encoder.embed(["sony"])
-    products = np.concatenate([embedding] * 3 + [-embedding] * 5)
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(DIM), DIM, 2, faiss.METRIC_INNER_PRODUCT)
-    index.train(products)
-    index.add(products)
-    approximate = Recommender(
-        recommender.encoder, ProductIndex(index), recommender.catalogue, threshold=0.8
-    )
+def test_a_query_gets_as_many_of_the_allowed_products_as_there_are(
+    recommender: Recommender,
+) -> None:
+    answer = recommender.answer([asked(recommender, "sony", allowed={4, 0, 2})])[0]
 
-    answer = approximate.recommend(["sony"], k=5)[0]
+    assert sorted(found.row for found in answer.recommendations) == [0, 2, 4]
 
-    assert [found.row for found in answer.recommendations] == [0, 1, 2]
+
+@given(st.lists(st.sets(st.integers(0, len(PRODUCTS) - 1)) | st.none(), max_size=6))
+def test_each_query_of_a_body_is_answered_from_the_products_allowed_to_it(
+    recommender: Recommender, filters: list[set[int] | None]
+) -> None:
+    body = [asked(recommender, "canon eos", allowed=allowed) for allowed in filters]
+
+    answers = recommender.answer(body)
+
+    everything = recommender.recommend(["canon eos"], k=MAX_K)[0].recommendations
+    for answer, allowed in zip(answers, filters, strict=True):
+        best = [one.row for one in everything if allowed is None or one.row in allowed]
+        assert [found.row for found in answer.recommendations] == best[:5]
 
 
 def test_every_stage_is_timed_and_times_add_up_over_bodies(recommender: Recommender) -> None:
@@ -357,10 +364,10 @@ def test_a_stage_that_fails_is_timed_as_well() -> None:
     assert clock.seconds["queue"] > 0
 
 
-def flat_index(rows: int, dim: int) -> ProductIndex:
+def flat_index(rows: int, dim: int) -> FlatRetriever:
     index = faiss.IndexFlatIP(dim)
     index.add(np.eye(rows, dim, dtype=np.float32))
-    return ProductIndex(index)
+    return FlatRetriever(index)
 
 
 @pytest.mark.parametrize(("rows", "dim"), [(7, DIM), (9, DIM), (8, DIM + 1), (0, DIM)])

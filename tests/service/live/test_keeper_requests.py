@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from service.contract.errors import BundleCorruptError
-from service.index import ProductIndex
 from service.live.outcomes import NoPreviousError, RefusedError, SwapOutcome, SwapStatus
 from service.opening import OpenBundle, open_bundle_to_serve
+from service.retrievers import Retriever
 from tests.service.live.kept import (
     SUPERSEDED,
     SWAPPED,
@@ -189,10 +189,10 @@ def test_a_keeper_that_is_closed_lets_nobody_wait(shelf: Path, ids: dict[str, st
 def test_only_two_bundles_are_kept_in_memory_and_the_rest_is_given_back(shelf: Path) -> None:
     async def scenario() -> None:
         async with serving(shelf / "a") as service:
-            indices: list[weakref.ref[ProductIndex]] = []
+            indices: list[weakref.ref[Retriever]] = []
             for name in ("b", "c", "a"):
                 assert service.answers is not None
-                indices.append(weakref.ref(service.answers.recommender.index))
+                indices.append(weakref.ref(service.answers.recommender.retriever))
                 await service.keeper.swap(shelf / name)
 
             assert await asyncio.to_thread(service.trimmed.wait, 20)
@@ -202,10 +202,10 @@ def test_only_two_bundles_are_kept_in_memory_and_the_rest_is_given_back(shelf: P
 
 
 def test_a_bundle_that_was_refused_is_not_kept_in_memory(shelf: Path) -> None:
-    indices: list[weakref.ref[ProductIndex]] = []
+    indices: list[weakref.ref[Retriever]] = []
 
     def refuse(new: OpenBundle) -> None:
-        indices.append(weakref.ref(new.recommender.index))
+        indices.append(weakref.ref(new.recommender.retriever))
         is_corrupt(new)
 
     async def scenario() -> None:

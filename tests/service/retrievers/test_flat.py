@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.contract.errors import BundleCorruptError
-from service.index import TIES, ProductIndex
+from service.retrievers import TIES, FlatRetriever
+from service.retrievers import flat as flat_module
 
 DIM = 4
 DIRECTIONS = np.eye(DIM, dtype=np.float32)
@@ -17,10 +18,10 @@ directions = st.lists(st.integers(0, DIM - 1), min_size=1, max_size=TIES)
 """Products that each lie on one axis: most of them are equal to some other, bit for bit."""
 
 
-def flat(products: np.ndarray) -> ProductIndex:
+def flat(products: np.ndarray) -> FlatRetriever:
     index = faiss.IndexFlatIP(products.shape[1])
     index.add(products)
-    return ProductIndex(index)
+    return FlatRetriever(index)
 
 
 def random_units(rows: int, dim: int, *, seed: int) -> np.ndarray:
@@ -114,30 +115,44 @@ def test_no_query_gets_no_product() -> None:
     assert similarity.shape == rows.shape == (0, 3)
 
 
-def test_rows_that_an_approximate_index_does_not_fill_come_last_as_minus_one() -> None:
-    products = np.concatenate([np.tile(DIRECTIONS[:1], (3, 1)), -DIRECTIONS[:1]])
-    quantiser = faiss.IndexFlatIP(DIM)
-    index = faiss.IndexIVFFlat(quantiser, DIM, 2, faiss.METRIC_INNER_PRODUCT)
-    index.train(products)
-    index.add(products)
+@given(directions, st.integers(1, 20), st.sets(st.integers(0, 2 * TIES)), st.sampled_from([0, 99]))
+def test_only_allowed_products_are_found_and_as_many_as_there_are(
+    axes: list[int], k: int, rows: set[int], few: int
+) -> None:
+    allowed = np.isin(np.arange(len(axes)), list(rows))
 
-    similarity, rows = ProductIndex(index).search(DIRECTIONS[:1], 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flat_module, "FEW", few)
+        similarity, found = flat(DIRECTIONS[axes]).search(QUERY[np.newaxis], k, allowed=allowed)
 
-    assert rows.tolist() == [[0, 1, 2, -1]]
-    assert similarity.tolist() == [[1, 1, 1, -1]]
+    similar = QUERY[axes]
+    best = [row for row in sorted_by_hand(similar, len(axes)) if allowed[row]][:k]
+    missing = min(k, len(axes)) - len(best)
+    assert found.tolist() == [best + [-1] * missing]
+    assert similarity.tolist() == [[*similar[best].tolist(), *[-np.inf] * missing]]
 
 
-def test_a_product_opposite_to_the_query_still_comes_before_a_row_that_was_not_filled() -> None:
-    quantiser = faiss.IndexFlatIP(DIM)
-    quantiser.add(DIRECTIONS[:2])
-    index = faiss.IndexIVFFlat(quantiser, DIM, 2, faiss.METRIC_INNER_PRODUCT)
-    index.train(DIRECTIONS[:2])
-    index.add(np.stack([DIRECTIONS[1], -DIRECTIONS[2]]))
+@pytest.mark.parametrize("length", [0, 1, 5])
+def test_a_filter_of_another_length_is_refused(length: int) -> None:
+    with pytest.raises(ValueError, match=r"it must be \(4,\)"):
+        flat(DIRECTIONS).search(QUERY[np.newaxis], 1, allowed=np.ones(length, dtype=bool))
 
-    similarity, rows = ProductIndex(index).search(DIRECTIONS[2:3], 2)
 
-    assert rows.tolist() == [[1, -1]]
-    assert similarity.tolist() == [[-1, -1]]
+def test_given_products_have_the_similarities_that_a_search_finds() -> None:
+    index = flat(random_units(50, 8, seed=0))
+    queries = random_units(7, 8, seed=1)
+
+    similarity, rows = index.search(queries, 50)
+
+    np.testing.assert_allclose(index.similarities(queries, rows), similarity, atol=1e-6)
+
+
+def test_no_product_has_no_similarity() -> None:
+    rows = np.array([[0, -1, 1]])
+
+    similarity = flat(DIRECTIONS).similarities(QUERY[np.newaxis], rows)
+
+    np.testing.assert_array_equal(similarity, np.array([[0.8, np.nan, 0.6]], dtype=np.float32))
 
 
 def test_an_index_that_was_written_is_read_back(tmp_path: Path) -> None:
@@ -145,7 +160,7 @@ def test_an_index_that_was_written_is_read_back(tmp_path: Path) -> None:
     index.add(DIRECTIONS[[2, 0, 1]])
     faiss.write_index(index, str(tmp_path / "products.faiss"))
 
-    found = ProductIndex.from_file(tmp_path / "products.faiss")
+    found = FlatRetriever.from_file(tmp_path / "products.faiss")
 
     assert (found.products, found.dim) == (3, DIM)
     assert found.search(QUERY[np.newaxis], 2)[1].tolist() == [[1, 2]]
@@ -156,12 +171,12 @@ def test_a_file_that_is_no_index_is_refused_by_name(tmp_path: Path, content: byt
     (tmp_path / "products.faiss").write_bytes(content)
 
     with pytest.raises(BundleCorruptError, match=r"products\.faiss is no FAISS index"):
-        ProductIndex.from_file(tmp_path / "products.faiss")
+        FlatRetriever.from_file(tmp_path / "products.faiss")
 
 
 def test_an_index_that_is_missing_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(BundleCorruptError, match=r"absent\.faiss is no FAISS index"):
-        ProductIndex.from_file(tmp_path / "absent.faiss")
+        FlatRetriever.from_file(tmp_path / "absent.faiss")
 
 
 def test_an_index_of_distances_is_refused(tmp_path: Path) -> None:
@@ -170,4 +185,13 @@ def test_an_index_of_distances_is_refused(tmp_path: Path) -> None:
     faiss.write_index(index, str(tmp_path / "products.faiss"))
 
     with pytest.raises(BundleCorruptError, match="not by inner product"):
-        ProductIndex.from_file(tmp_path / "products.faiss")
+        FlatRetriever.from_file(tmp_path / "products.faiss")
+
+
+def test_an_index_of_another_family_is_refused(tmp_path: Path) -> None:
+    index = faiss.IndexHNSWFlat(DIM, 4, faiss.METRIC_INNER_PRODUCT)
+    index.add(DIRECTIONS)
+    faiss.write_index(index, str(tmp_path / "products.faiss"))
+
+    with pytest.raises(BundleCorruptError, match="holds a IndexHNSWFlat, not an exact index"):
+        FlatRetriever.from_file(tmp_path / "products.faiss")

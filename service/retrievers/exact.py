@@ -1,0 +1,68 @@
+"""Exact similarities, and the one order in which products are ranked."""
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from service.retrievers.retriever import NOT_FOUND
+
+
+def ranked(
+    similarity: Float32[np.ndarray, "query found"],
+    rows: Int64[np.ndarray, "query found"],
+    k: int,
+) -> tuple[Float32[np.ndarray, "query rank"], Int64[np.ndarray, "query rank"]]:
+    """Return the ``k`` best of what was found: by similarity, equal ones by row, missing last.
+
+    Args:
+        similarity: inner products; not read where the row is -1.
+        rows: of products in the catalogue, in any order; -1 for none.
+        k: how many a query gets; fewer where fewer are given.
+    """
+    similarity = np.where(rows < 0, np.float32(-np.inf), np.clip(similarity, -1.0, 1.0))
+    order = np.lexsort((rows, -similarity, rows < 0), axis=1)[:, :k]
+    return np.take_along_axis(similarity, order, 1), np.take_along_axis(rows, order, 1)
+
+
+def similarities_of(
+    vectors: Float32[np.ndarray, "product dim"],
+    queries: Float32[np.ndarray, "query dim"],
+    rows: Int64[np.ndarray, "query rank"],
+) -> Float32[np.ndarray, "query rank"]:
+    """Return each query's inner products with some products, cut to [-1, 1]; NaN at row -1."""
+    found = np.matmul(vectors[np.maximum(rows, 0)], queries[:, :, np.newaxis])[:, :, 0]
+    return np.where(rows < 0, np.float32(np.nan), np.clip(found, -1.0, 1.0))
+
+
+def search_rows(
+    vectors: Float32[np.ndarray, "product dim"],
+    queries: Float32[np.ndarray, "query dim"],
+    k: int,
+    *,
+    rows: Int64[np.ndarray, " some"],
+) -> tuple[Float32[np.ndarray, "query k"], Int64[np.ndarray, "query k"]]:
+    """Return the ``k`` best of some products for each query, filled up with row -1."""
+    similarity = queries @ vectors[rows].T
+    found = ranked(similarity, np.broadcast_to(rows, similarity.shape), k)
+    return filled(*found, k)
+
+
+def filled(
+    similarity: Float32[np.ndarray, "query rank"], rows: Int64[np.ndarray, "query rank"], k: int
+) -> tuple[Float32[np.ndarray, "query k"], Int64[np.ndarray, "query k"]]:
+    """Return what was found with row -1 and similarity minus infinity up to rank ``k``."""
+    missing = ((0, 0), (0, k - rows.shape[1]))
+    return (
+        np.pad(similarity, missing, constant_values=-np.inf),
+        np.pad(rows, missing, constant_values=NOT_FOUND),
+    )
+
+
+def must_fit(allowed: Bool[np.ndarray, " product"], products: int) -> None:
+    """Check that there is one entry a product.
+
+    Raises:
+        ValueError: if not.
+    """
+    if allowed.shape != (products,):
+        message = f"allowed has shape {allowed.shape}, it must be ({products},)"
+        raise ValueError(message)
