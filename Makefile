@@ -2,10 +2,12 @@
 # Variables: PYTHON, the interpreter that makes .venv (default python3)
 #            TORCH_INDEX, a package index with CPU-only builds of torch, for machines that
 #            should not download CUDA: make setup TORCH_INDEX=https://…
+#            JOBS, how many processes run the fast tests (default 2)
 #            DATA, a data folder of your own for `make demo`
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+JOBS ?= 2
 DATA ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -44,7 +46,7 @@ check: setup ## format, lint, types, import contracts
 	$(BIN)/lint-imports --no-logo
 
 unit: setup ## fast tests
-	$(BIN)/pytest -q -m "not slow and not real_data and not gpu"
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q -n $(JOBS) -m "not slow and not real_data and not gpu"
 
 test-slow: setup ## whole pipelines, processes, the demo; minutes
 	$(BIN)/pytest -q -m "slow and not real_data and not gpu"
