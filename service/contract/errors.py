@@ -6,6 +6,10 @@ SurematchError
 │   └── UsageError              fix the command line
 ├── CheckpointError             train again, or name another folder
 ├── CalibrationError            bring other labelled queries or another target
+├── ChangesError                look after the folder of product changes
+│   ├── ChangesCorruptError     its log was altered, or is of another release
+│   ├── ChangesLockedError      another process writes it
+│   └── ChangesNotKeptError     the disk does not take more
 └── BundleError                 build or deploy another bundle
     ├── BundleCorruptError      a file is missing, torn or altered
     └── BundleIncompatibleError the bundle was made for another release
@@ -37,6 +41,22 @@ class CheckpointError(SurematchError):
 
 class CalibrationError(SurematchError):
     """The labelled queries cannot be used to fix a threshold."""
+
+
+class ChangesError(SurematchError):
+    """The log of changed products cannot be opened, or cannot be written."""
+
+
+class ChangesCorruptError(ChangesError):
+    """A line of the log is not what was written, or another release wrote it."""
+
+
+class ChangesLockedError(ChangesError):
+    """Another process has the log open."""
+
+
+class ChangesNotKeptError(ChangesError):
+    """A change could not be put on the disk; it was not made."""
 
 
 class BundleError(SurematchError):
