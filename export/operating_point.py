@@ -6,14 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from export.explanation import explain
-from export.served_answers import judge_served
+from export.served_answers import answer_all, judge_answers, judge_served
 from service.contract.errors import CalibrationError
 from service.contract.manifest import Calibration, FurtherPoint
-from service.recommender import Recommender
+from service.contract.similarities import SimilarityHistogram
+from service.recommender import Answer, Recommender
 from training.calibration import operating_point_of
 from training.data.matches import LabelledQuery
 from training.data.splits import one_per_text, place, text_key
-from training.evaluation import JudgedQueries
+from training.evaluation import BEST, JudgedQueries
 
 SET_ASIDE_SHARE = 0.3
 """Share of the calibration queries that gives the grid where there is no validation file."""
@@ -80,9 +81,11 @@ def calibrate(
         further_targets: precisions of the other promises, in (0, 1); the default among them
             counts for nothing.
     """
+    texts = [query.text for query in sets.calibration]
+    answers = answer_all(recommender, texts, k=BEST, what="calibration queries")
     judged = _Judged(
         validation=judge_served(recommender, sets.validation, what="validation queries"),
-        calibration=judge_served(recommender, sets.calibration, what="calibration queries"),
+        calibration=judge_answers(recommender, sets.calibration, answers),
     )
     others = sorted({*further_targets} - {target_precision})
     default, *further = (
@@ -98,7 +101,13 @@ def calibrate(
         operating_point=default.operating_point,
         explanation=default.explanation,
         further=tuple(further),
+        top_similarity=_similarities_of(answers),
     )
+
+
+def _similarities_of(answers: Sequence[Answer]) -> SimilarityHistogram:
+    """Count what the service counts of live queries: every best product, accepted or not."""
+    return SimilarityHistogram.of([a.similarity for a in answers if a.similarity is not None])
 
 
 @dataclass(frozen=True)

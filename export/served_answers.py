@@ -29,12 +29,19 @@ def answer_all(
 def judge_served(
     recommender: Recommender, queries: Sequence[LabelledQuery], *, what: str
 ) -> JudgedQueries:
-    """Return the served answers to labelled queries, judged.
+    """Return the served answers to labelled queries, judged as in `judge_answers`."""
+    answers = answer_all(recommender, [query.text for query in queries], k=BEST, what=what)
+    return judge_answers(recommender, queries, answers)
+
+
+def judge_answers(
+    recommender: Recommender, queries: Sequence[LabelledQuery], answers: Sequence[Answer]
+) -> JudgedQueries:
+    """Return answers that ``recommender`` gave to labelled queries, judged.
 
     The similarity of a query that no threshold could accept (its best product is ambiguous,
     its text blank, its encoding failed) is NaN.
     """
-    answers = answer_all(recommender, [query.text for query in queries], k=BEST, what=what)
     similarity = np.array(
         [np.nan if answer.reason in NEVER_ACCEPTED else answer.similarity for answer in answers],
         dtype=np.float64,

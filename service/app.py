@@ -108,17 +108,20 @@ def create_app(
 async def _serve_bundles(serving: Serving, on_failure: Callable[[Exception], None] | None) -> None:
     """Open the first bundle, then follow ``CURRENT`` to others."""
     settings = serving.settings
-    try:
-        first = await asyncio.to_thread(swap_target, None, settings)
-        await serving.keeper.swap(first)
-    except RefusedError as error:  # a service without a bundle must say so and end
-        logger.error("bundle not opened", extra={"reason": str(error)})  # noqa: TRY400  # no bug
-        if on_failure is not None:
-            on_failure(error)
-        return
+    first = None
+    if not settings.wait_for_bundle:  # else the watch opens it, as soon as it is there and whole
+        try:
+            first = await asyncio.to_thread(swap_target, None, settings)
+            await serving.keeper.swap(first)
+        except RefusedError as error:  # a service without a bundle must say so and end
+            logger.error("bundle not opened", extra={"reason": str(error)})  # noqa: TRY400  # no bug
+            if on_failure is not None:
+                on_failure(error)
+            return
     watcher = PointerWatcher(
         settings.bundle, serving.keeper.swap, watch_seconds=settings.watch_seconds, asked=first
     )
+    serving.why_no_bundle = lambda: watcher.trouble
     await watcher.run()
 
 

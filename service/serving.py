@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 
 from starlette.requests import Request
@@ -47,6 +48,8 @@ class Serving:
         generation: what answers now; None until a bundle is open.
         is_draining: true once the process was asked to stop.
         streams: streams of lines under way.
+        why_no_bundle: says what keeps the bundle that is named from being served; empty where
+            nothing does, or it was not tried yet.
         tracer: takes the spans of requests.
     """
 
@@ -63,6 +66,7 @@ class Serving:
         self.generation: Generation | None = None
         self.is_draining = False
         self.streams = 0
+        self.why_no_bundle: Callable[[], str] = str
         self._speed = Speed(UNMEASURED_TOKENS_PER_SECOND)
         self.tracer = open_tracer(settings.otlp_endpoint, service_version=RELEASE)
         self._opener = opener
@@ -94,6 +98,7 @@ class Serving:
         queue = batcher.queue
         self.metrics.watch_queue(queue.depths, lambda: queue.oldest_age(time.monotonic()))
         self.metrics.watch_progress(lambda: not batcher.progress.stuck())
+        self.metrics.watch_ready(self._may_answer)
 
     def stop(self) -> None:
         """Answer nothing more."""
@@ -137,6 +142,11 @@ class Serving:
     def is_beyond_help(self) -> bool:
         """Return whether only a new process can answer again."""
         return self.answering.batcher.restarts >= MAX_RESTARTS
+
+    def _may_answer(self) -> bool:
+        """Return what ``/readyz`` would say without work of its own."""
+        is_open = self.generation is not None and not self.is_draining
+        return is_open and not self.answering.batcher.progress.stuck()
 
     def _make_keeper(self) -> BundleKeeper:
         hooks = SwapHooks(

@@ -30,6 +30,9 @@ class Settings(BaseSettings):
         Path,
         Field(description="bundle to serve, or a folder of bundles whose file CURRENT names one"),
     ]
+    wait_for_bundle: Annotated[
+        bool, Field(description="without a whole bundle wait for one, live but not ready")
+    ] = False
     host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     port: Annotated[
         int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")

@@ -27,7 +27,7 @@ from pydantic import (
 
 from service.access.bucket import RateLimit
 from service.contract.errors import ConfigError
-from service.contract.manifest import Share
+from service.contract.record import Share
 
 KEY_PREFIX = "sm_"
 """What every key begins with, so that people and secret scanners know one when they see it."""

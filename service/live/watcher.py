@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.contract.bundle import MANIFEST
 from service.contract.errors import BundleCorruptError
 from service.contract.pointer import CURRENT, resolve_bundle
 from service.live.outcomes import RefusedError
@@ -15,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 Stamp = tuple[int, int, int] | None
 """Time of change in nanoseconds, size in bytes and inode of a file; None if there is none."""
+Stamps = frozenset[tuple[str, Stamp]]
+"""Name and stamp of each file in a folder; none where it can't be read."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,18 @@ class _Sight:
     target: Path | None
     trouble: str
     pointer: Stamp
-    manifest: Stamp
+    files: Stamps
 
 
 class PointerWatcher:
     """Asks for a bundle when ``CURRENT`` names it, and not again until there is news.
 
-    A bundle that was refused is asked for again once ``CURRENT`` or its manifest changes. One
-    that was served is not, so a roll back stays until ``CURRENT`` names another bundle.
+    A bundle that was refused is asked for again once ``CURRENT`` or a file of it changes, as when
+    a copy goes on. One that was served is not, so a roll back stays until ``CURRENT`` names another
+    bundle.
+
+    Attributes:
+        trouble: why the bundle that is named is not served; empty where it is, or was not tried.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class PointerWatcher:
         self._watch_seconds = watch_seconds
         self._asked = asked
         self._in_vain: _Sight | None = None
+        self.trouble = ""
 
     async def run(self) -> None:
         """Look for ever; to be run as a task and cancelled."""
@@ -72,17 +78,17 @@ class PointerWatcher:
             return
         self._in_vain = None
         if sight.target is None:
-            self._in_vain = sight
+            self._in_vain, self.trouble = sight, sight.trouble
             facts = {"root": str(self._root), "reason": sight.trouble}
             logger.warning("no bundle is named", extra=facts)
             return
         self._asked = None
         try:
             await self._swap(sight.target)
-        except RefusedError:  # whoever refused has said so
-            self._in_vain = sight
+        except RefusedError as error:  # whoever refused has logged it
+            self._in_vain, self.trouble = sight, str(error)
         else:
-            self._asked = sight.target
+            self._asked, self.trouble = sight.target, ""
 
 
 def _look_at(root: Path) -> _Sight:
@@ -90,8 +96,15 @@ def _look_at(root: Path) -> _Sight:
     try:
         target = resolve_bundle(root)
     except BundleCorruptError as error:
-        return _Sight(None, str(error), pointer, None)
-    return _Sight(target, "", pointer, _stamp(target / MANIFEST))
+        return _Sight(None, str(error), pointer, frozenset())
+    return _Sight(target, "", pointer, _stamps(target))
+
+
+def _stamps(folder: Path) -> Stamps:
+    try:
+        return frozenset((path.name, _stamp(path)) for path in folder.iterdir())
+    except OSError:
+        return frozenset()
 
 
 def _stamp(path: Path) -> Stamp:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.contract.decision import Decision, Reason
+from service.contract.similarities import EDGES
 from service.coverage_window import CoverageWindow
 from service.recommender import Answer
 
 WINDOWS: Mapping[str, float] = {"5m": 300.0, "1h": 3600.0, "1d": 86400.0}
-SIMILARITY_EDGES = tuple(round(0.05 * step, 2) for step in range(21))
 TOKEN_EDGES = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)
 NO_TARGET = "none"
 """The target precision of what no bundle that was ever shown has a promise for."""
@@ -80,7 +80,7 @@ class DecisionSeries:
         self._top_similarity = Histogram(
             "surematch_top_similarity",
             "Cosine similarity of a query's best product; negative ones fall in the first bucket.",
-            buckets=SIMILARITY_EDGES,
+            buckets=EDGES,
             registry=registry,
         )
 

@@ -35,6 +35,11 @@ class HealthSeries:
             registry=registry,
         )
         self._progress.set(1)
+        self._ready = Gauge(
+            "surematch_ready",
+            "1 while a bundle answers, batches come to an end and no stop was asked for; else 0.",
+            registry=registry,
+        )
 
     def count_encoder_failure(self, kind: str, was_together: bool) -> None:
         """Count a text that the encoder failed on.
@@ -54,3 +59,7 @@ class HealthSeries:
     def watch_progress(self, is_working: Callable[[], bool]) -> None:
         """Show from now on what ``is_working`` says each time that Prometheus looks."""
         self._progress.set_function(is_working)
+
+    def watch_ready(self, is_ready: Callable[[], bool]) -> None:
+        """Show from now on what ``is_ready`` says each time that Prometheus looks."""
+        self._ready.set_function(is_ready)

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.utils import floatToGoString
 
-from service.contract.manifest import Manifest, OperatingPoint
+from service.contract.manifest import Calibration, Manifest, OperatingPoint
+from service.contract.similarities import EDGES
 from service.metrics.decisions import NO_TARGET
 
 
@@ -18,6 +20,7 @@ class PromiseSeries:
         self._make_default_series(registry)
         self._make_evidence_series(registry)
         self._make_series_of_each(registry)
+        self._make_similarity_series(registry)
 
     def show(self, manifest: Manifest) -> None:
         """Show what is promised from now on."""
@@ -31,10 +34,18 @@ class PromiseSeries:
         self._coverage_at.clear()
         for promise in manifest.calibration.promises:
             self._show_point(str(promise.target_precision), promise.operating_point)
+        self._show_similarities(manifest.calibration)
 
     def _show_point(self, target: str, point: OperatingPoint | None) -> None:
         self._threshold_at.labels(target).set(_threshold_of(point))
         self._coverage_at.labels(target).set(_coverage_of(point))
+
+    def _show_similarities(self, calibration: Calibration) -> None:
+        counted = calibration.top_similarity
+        shares = counted.shares_up_to_edges() if counted else {}
+        self._similarities.clear()
+        for edge, share in (shares or dict.fromkeys(EDGES, math.nan)).items():
+            self._similarities.labels(floatToGoString(edge)).set(share)
 
     def _make_default_series(self, registry: CollectorRegistry) -> None:
         self._threshold = Gauge(
@@ -84,6 +95,16 @@ class PromiseSeries:
         )
         self._threshold_at.labels(NO_TARGET).set(math.nan)
         self._coverage_at.labels(NO_TARGET).set(math.nan)
+
+    def _make_similarity_series(self, registry: CollectorRegistry) -> None:
+        self._similarities = Gauge(
+            "surematch_calibrated_similarity_ratio",
+            "Share of calibration queries whose best similarity is at most le; NaN if unknown.",
+            ("le",),  # as surematch_top_similarity_bucket has them, so that PromQL can compare
+            registry=registry,
+        )
+        for edge in EDGES:
+            self._similarities.labels(floatToGoString(edge)).set(math.nan)
 
 
 def _threshold_of(point: OperatingPoint | None) -> float:

@@ -97,3 +97,4 @@ class Metrics:
         self.count_encoder_failure = health.count_encoder_failure
         self.count_restart = health.count_restart
         self.watch_progress = health.watch_progress
+        self.watch_ready = health.watch_ready

@@ -44,6 +44,9 @@ async def readyz(request: Request) -> Ready:
     if serving.is_draining:
         detail = "the service is about to stop; send requests elsewhere"
         raise not_ready(detail)
+    if serving.generation is None and (reason := serving.why_no_bundle()):
+        detail = f"no bundle can be served yet: {reason}"
+        raise not_ready(detail)
     generation = serving.opened()
     if not await serving.is_working(generation):
         detail = "no work comes to an end here; send requests elsewhere"

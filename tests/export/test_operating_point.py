@@ -160,3 +160,16 @@ def test_queries_are_not_changed() -> None:
     labelled_sets(MANY[:10], None, seed=0)
 
     assert before == MANY[:10]
+
+
+def test_every_similarity_is_counted_whether_it_could_be_accepted_or_not(tiny_bundle: Path) -> None:
+    """The live histogram has twins in it too; a blank text has no similarity in either."""
+    queries = [query(0, "generic cable", "p-7"), query(1, "canon eos r6 body", "p-4"), query(2, "")]
+    sets = LabelledSets(validation=offers(1), calibration=queries)
+
+    calibration = calibration_of(open_tiny(tiny_bundle), sets)
+
+    assert calibration.top_similarity is not None
+    assert sum(calibration.top_similarity.counts) == 2
+    assert sum(calibration.top_similarity.counts[-3:]) == 2
+    assert Calibration.model_validate_json(calibration.model_dump_json()) == calibration

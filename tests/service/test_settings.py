@@ -22,6 +22,7 @@ def test_a_bundle_is_all_that_must_be_named() -> None:
 def test_the_defaults_are_safe_and_known() -> None:
     assert Settings(bundle=Path("b")).model_dump(mode="json") == {
         "bundle": "b",
+        "wait_for_bundle": False,
         "host": "127.0.0.1",
         "port": 8000,
         "keys_file": None,
@@ -54,6 +55,7 @@ VALUES = {
     "host": "::1",
     "log_level": "error",
     "allow_anonymous": "true",
+    "wait_for_bundle": "true",
     "device": "cuda",
 }
 

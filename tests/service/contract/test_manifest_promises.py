@@ -162,6 +162,7 @@ def test_promises_are_read_back_as_they_were_written(
 
     fields = json.loads(written.model_dump_json())
     assert ("further" in fields) is bool(points)
+    assert "top_similarity" not in fields
     assert Calibration.model_validate(fields) == written
     assert [promise.target_precision for promise in written.promises] == [0.95, *sorted(chosen)]
 

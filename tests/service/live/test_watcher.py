@@ -108,6 +108,7 @@ def touch(path: Path) -> None:
 CHANGES: dict[str, Callable[[Path], object]] = {
     "its manifest is written again": lambda root: touch(root / "b" / MANIFEST),
     "its manifest grows": lambda root: (root / "b" / MANIFEST).write_text("{ }"),
+    "another of its files comes": lambda root: (root / "b" / "encoder.onnx").write_text("late"),
     "its manifest is lost": lambda root: (root / "b" / MANIFEST).unlink(),
     "it is gone": lambda root: shutil.rmtree(root / "b"),
     "it is published again": lambda root: publish(root, "b"),
@@ -198,3 +199,21 @@ def test_the_watch_goes_on_whatever_happens_in_one_look(
 
     assert swaps.asked == ["a", "a"]
     assert [record.message for record in caplog.records] == ["the watch failed"]
+
+
+def test_the_watch_says_what_keeps_it_from_a_bundle(root: Path, swaps: Swaps) -> None:
+    swaps.bad.add("b")
+    watch = watcher(root, swaps)
+    said = [watch.trouble]
+    for change in (
+        lambda: publish(root, "b"),
+        (root / CURRENT).unlink,
+        lambda: publish(root, "c"),
+    ):
+        change()
+        looks(watch)
+        said.append(watch.trouble)
+
+    assert said[0] == said[3] == ""
+    assert "torn" in said[1]
+    assert "no bundle in" in said[2]

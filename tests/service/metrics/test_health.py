@@ -43,3 +43,14 @@ def test_progress_is_asked_for_at_every_look() -> None:
 
     assert before == 1
     assert [value(metrics, "surematch_forward_progress") for _ in range(3)] == [1, 0, 1]
+
+
+def test_a_service_is_not_ready_before_it_says_so_and_is_asked_at_every_look() -> None:
+    metrics = Metrics()
+    before = value(metrics, "surematch_ready")
+    ready = iter([False, True, False])
+
+    metrics.watch_ready(lambda: next(ready))
+
+    assert before == 0
+    assert [value(metrics, "surematch_ready") for _ in range(3)] == [0, 1, 0]

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from service.contract.manifest import Manifest
+from service.contract.similarities import EDGES, SimilarityHistogram
 from service.metrics import Metrics
 from tests.service.metrics.exposition import Clock, value, values
 from tests.tiny import write_bundle
 
 THRESHOLD_AT = "surematch_operating_point_threshold_similarity"
+SIMILARITIES = "surematch_calibrated_similarity_ratio"
 COVERAGE_AT = "surematch_operating_point_calibrated_coverage_ratio"
 AGE = "surematch_threshold_age_seconds"
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -113,3 +115,31 @@ def test_a_date_that_is_none_makes_no_age_and_stops_no_bundle(manifest: Manifest
 
     assert math.isnan(value(metrics, AGE))
     assert value(metrics, "surematch_threshold_valid") == 1
+
+
+def test_the_similarities_of_the_calibration_have_the_buckets_of_live_ones(
+    manifest: Manifest,
+) -> None:
+    counted = SimilarityHistogram.of([-0.5, 0.42, 0.45, 0.97])
+    calibration = manifest.calibration.model_copy(update={"top_similarity": counted})
+    metrics = shown(manifest.model_copy(update={"calibration": calibration}))
+
+    shares = values(metrics, SIMILARITIES, "le")
+
+    live = values(metrics, "surematch_top_similarity_bucket", "le")
+    assert set(shares) == set(live) - {"+Inf"}
+    assert [shares[edge] for edge in ("0.0", "0.4", "0.45", "0.95", "1.0")] == [
+        0.25, 0.25, 0.75, 0.75, 1.0,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("counted", [None, SimilarityHistogram.of([])])
+def test_similarities_that_no_bundle_recorded_are_not_known(
+    manifest: Manifest, counted: SimilarityHistogram | None
+) -> None:
+    calibration = manifest.calibration.model_copy(update={"top_similarity": counted})
+    metrics = shown(manifest.model_copy(update={"calibration": calibration}))
+
+    for found in (metrics, Metrics()):
+        assert all(map(math.isnan, values(found, SIMILARITIES, "le").values()))
+        assert len(values(found, SIMILARITIES, "le")) == len(EDGES)

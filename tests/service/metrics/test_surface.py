@@ -32,7 +32,7 @@ OF_A_BUNDLE = {"surematch_bundle_info", "surematch_index_info"}
 UNITS = {
     *("seconds", "bytes", "ratio", "tokens", "requests", "similarity", "size", "info"),
     *("entries", "vectors", "threads", "fds"),  # counts of what they say
-    *("flight", "progress", "valid"),  # requests_in_flight, and gauges that are 0 or 1
+    *("flight", "progress", "ready", "valid"),  # requests_in_flight, and gauges that are 0 or 1
 }
 """The last word of a name that is no counter's."""
 
@@ -90,6 +90,7 @@ def use_the_batcher(metrics: Metrics) -> None:
     metrics.count_restart()
     metrics.watch_queue(lambda: dict.fromkeys(Lane, (1, 1)), lambda: 1.0)
     metrics.watch_progress(lambda: False)
+    metrics.watch_ready(lambda: True)
     metrics.show_cache(entries=1, size=1)
     metrics.count_evictions(1)
     for result in SWAP_RESULTS:
