@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from service.contract.errors import ConfigError, SurematchError
 from service.logs import configure_logs
+from service.packages import installed_packages, refuse_mixed_packages
 from service.server import Server, listen
 from service.settings import read_settings
 
@@ -22,6 +23,10 @@ def main(arguments: Sequence[str]) -> int:
     except ConfigError as error:
         return _complain(error, WRONG_USAGE)
     configure_logs(settings.log_level)
+    try:
+        refuse_mixed_packages(installed_packages())
+    except ConfigError as error:
+        return _complain(error, FAILED)
     try:
         server = Server(settings)  # before anybody can connect: others may not get in without keys
     except ConfigError as error:

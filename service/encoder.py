@@ -10,7 +10,14 @@ from jaxtyping import Bool, Float32
 
 from service.contract.tokens import TextTokeniser, TokenisedText, batches_by_length
 from service.cores import available_cores
-from service.onnx_session import Device, embedding_dim, is_scaled_by_batch, open_session
+from service.embedded import Embedded, OnDevice
+from service.onnx_session import (
+    Device,
+    embedding_dim,
+    is_scaled_by_batch,
+    open_session,
+    run_in_place,
+)
 from service.token_budget import DEFAULT_TOKENS, TokenBudget
 
 UNIT_TOLERANCE = 0.01
@@ -47,7 +54,19 @@ class Encoder:
         *,
         workers: int | None = None,
         device: Device = Device.CPU,
+        in_place: bool | None = None,
     ) -> None:
+        """Open the session.
+
+        Args:
+            path: the ONNX file.
+            tokeniser: what makes its tokens.
+            workers: threads of `encode`; one per core where None.
+            device: where it runs.
+            in_place: whether `encode_in_place` leaves vectors on the device; None does so on an
+                accelerator.
+        """
+        self._in_place = device is not Device.CPU if in_place is None else in_place
         self.tokeniser = tokeniser
         self.device = device
         self.budget = TokenBudget()
@@ -84,6 +103,27 @@ class Encoder:
         """
         return self._isolate(texts, was_together=False)
 
+    def encode_in_place(self, texts: Sequence[TokenisedText]) -> Embedded:
+        """Return what `encode_together` does, and where an accelerator left the vectors.
+
+        On a CPU, and wherever a text fails, there is only the copy.
+        """
+        if not self._in_place or len(texts) > self.max_texts:
+            return Embedded(self.encode_together(texts))
+        try:
+            value = run_in_place(self._session, self._inputs(texts), self.device)
+            vectors = np.array(value.numpy()).reshape(len(texts), self.dim)
+        except Exception as error:  # as in `_run`: each text alone says which of them it was
+            self._failure_of(error)
+            return Embedded(self.encode_together(texts))
+        if not _is_unit(vectors).all():
+            return Embedded(self.encode_together(texts))
+        return Embedded(vectors, OnDevice(value, texts=len(texts), dim=self.dim))
+
+    def _inputs(self, texts: Sequence[TokenisedText]) -> dict[str, np.ndarray]:
+        batch = self.tokeniser.pad(texts)
+        return {"input_ids": batch.ids, "attention_mask": batch.mask}
+
     def _isolate(
         self, texts: Sequence[TokenisedText], *, was_together: bool
     ) -> Float32[np.ndarray, "text dim"]:
@@ -104,11 +144,9 @@ class Encoder:
         self, texts: Sequence[TokenisedText]
     ) -> tuple[Float32[np.ndarray, "text dim"], Failure | None]:
         """Return what one run makes of ``texts``; a row of NaN where that is no unit vector."""
-        batch = self.tokeniser.pad(texts)
-        inputs = {"input_ids": batch.ids, "attention_mask": batch.mask}
         shape = (len(texts), self.dim)
         try:
-            found = self._session.run(["embedding"], inputs)[0]
+            found = self._session.run(["embedding"], self._inputs(texts))[0]
             embeddings = np.array(found, dtype=np.float32).reshape(shape)
         except Exception as error:  # whatever a run raises must be an answer of these texts alone
             return np.full(shape, np.nan, dtype=np.float32), self._failure_of(error)

@@ -1,9 +1,11 @@
 """An ONNX Runtime session on the device that was asked for, and never on another one."""
 
 import mmap
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
 
 from service.contract.errors import BundleCorruptError, ConfigError
@@ -47,6 +49,29 @@ def open_session(path: Path, device: Device) -> ort.InferenceSession:
     if session.get_providers()[0] != wanted[0]:
         raise ConfigError(_unavailable(device, f"it fell back to {session.get_providers()}"))
     return session
+
+
+def run_in_place(
+    session: ort.InferenceSession, inputs: Mapping[str, np.ndarray], device: Device
+) -> ort.OrtValue:
+    """Return the embeddings of one run without moving them off the device.
+
+    The run is over when this returns, so that another library may read the memory.
+
+    Raises:
+        Exception: whatever ONNX Runtime raises, or if the embeddings are not float32.
+    """
+    binding = session.io_binding()
+    for name, numbers in inputs.items():
+        binding.bind_cpu_input(name, numbers)
+    binding.bind_output("embedding", str(device))
+    session.run_with_iobinding(binding)
+    binding.synchronize_outputs()
+    value: ort.OrtValue = binding.get_outputs()[0]
+    if value.data_type() != "tensor(float)":
+        message = f"the encoder gives {value.data_type()}, the index reads tensor(float)"
+        raise TypeError(message)
+    return value
 
 
 def embedding_dim(path: Path, session: ort.InferenceSession) -> int:

@@ -46,6 +46,20 @@ def test_an_unknown_variable_is_one_line_and_code_2(
     assert capsys.readouterr().err.startswith("error: SUREMATCH_THRESHOLD is no setting")
 
 
+def test_two_builds_of_a_library_are_one_line_and_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "service.command.installed_packages", lambda: {"faiss-cpu", "faiss-gpu-cuvs"}
+    )
+
+    assert main(["--bundle", str(tmp_path), "--port", "0"]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith("error: faiss-cpu and faiss-gpu-cuvs are installed side by side")
+    assert said.count("\n") == 1
+
+
 def test_a_taken_port_is_one_line_and_code_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

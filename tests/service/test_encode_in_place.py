@@ -1,0 +1,103 @@
+"""The path of an accelerator, walked on a CPU: the vectors stay where ONNX Runtime put them."""
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.contract.tokens import TextTokeniser, TokenisedText
+from service.encoder import Encoder, Failure
+from tests.poison import PoisonSession
+from tests.tiny import DIM, SPECIAL, make_tokenizer, write_encoder
+
+WORDS = ("alpha", "beta", "gamma", "delta")
+tokeniser = TextTokeniser(make_tokenizer(WORDS))
+texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join)
+
+
+@pytest.fixture(scope="module")
+def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("encoder") / "encoder.onnx"
+    write_encoder(path, vocabulary_size=len(SPECIAL) + len(WORDS))
+    return path
+
+
+@pytest.fixture(scope="module")
+def encoder(onnx_file: Path) -> Encoder:
+    return Encoder(onnx_file, tokeniser, workers=1, in_place=True)
+
+
+def tokens(*many: str) -> list[TokenisedText]:
+    return tokeniser(list(many))
+
+
+@given(st.lists(texts, min_size=1, max_size=20))
+def test_the_copy_is_what_a_plain_run_gives(encoder: Encoder, many: list[str]) -> None:
+    embedded = encoder.encode_in_place(tokens(*many))
+
+    assert embedded.on_device is not None
+    np.testing.assert_array_equal(embedded.vectors, encoder.encode_together(tokens(*many)))
+
+
+def test_faiss_reads_the_vectors_where_they_lie(encoder: Encoder) -> None:
+    embedded = encoder.encode_in_place(tokens("alpha beta", "gamma", "delta delta"))
+    index = faiss.IndexFlatIP(DIM)
+    index.add(embedded.vectors)
+    there = embedded.on_device
+    assert there is not None
+    similarity, rows = np.empty((3, 1), np.float32), np.empty((3, 1), np.int64)
+
+    index.search_c(  # pyright: ignore[reportAttributeAccessIssue]  # SWIG hides it
+        there.texts,
+        faiss.cast_integer_to_float_ptr(there.pointer),
+        1,
+        faiss.swig_ptr(similarity),
+        faiss.swig_ptr(rows),
+    )
+
+    assert (there.texts, there.dim) == (3, DIM)
+    assert rows[:, 0].tolist() == [0, 1, 2]
+    np.testing.assert_allclose(similarity[:, 0], 1, atol=1e-6)
+
+
+def test_vectors_outlive_the_next_run(encoder: Encoder) -> None:
+    first = encoder.encode_in_place(tokens("alpha"))
+    for _ in range(5):
+        encoder.encode_in_place(tokens("beta", "gamma"))
+
+    assert first.on_device is not None
+    np.testing.assert_array_equal(first.on_device.value.numpy(), first.vectors)
+
+
+def test_a_cpu_only_copies(onnx_file: Path) -> None:
+    encoder = Encoder(onnx_file, tokeniser, workers=1)
+
+    assert encoder.encode_in_place(tokens("alpha")).on_device is None
+
+
+def test_a_batch_larger_than_may_run_together_only_copies(onnx_file: Path) -> None:
+    encoder = Encoder(onnx_file, tokeniser, workers=1, in_place=True)
+    encoder.max_texts = 1
+
+    assert encoder.encode_in_place(tokens("alpha", "beta")).on_device is None
+    assert encoder.encode_in_place(tokens("alpha")).on_device is not None
+
+
+def test_a_run_that_fails_is_copied_text_by_text(
+    onnx_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder(onnx_file, tokeniser, workers=1, in_place=True)
+    bad = len(SPECIAL) + sorted(WORDS).index("delta")
+    harmed = PoisonSession(onnx_file, token=bad, harm="raises")  # binds nothing: each run fails
+    monkeypatch.setattr(encoder, "_session", harmed)
+    failures: list[Failure] = []
+    encoder.on_failure = lambda failure, _together: failures.append(failure)
+
+    embedded = encoder.encode_in_place(tokens("alpha", "delta", "gamma"))
+
+    assert embedded.on_device is None
+    assert np.isnan(embedded.vectors).all(axis=1).tolist() == [False, True, False]
+    assert failures == [Failure.RUNTIME]
