@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.contract.tokens import TextTokeniser, TokenisedText
 from service.encoder import Encoder, Failure
+from service.retrievers.in_place import search_pointer
 from tests.poison import PoisonSession
 from tests.tiny import DIM, SPECIAL, make_tokenizer, write_encoder
 
@@ -48,19 +49,22 @@ def test_faiss_reads_the_vectors_where_they_lie(encoder: Encoder) -> None:
     index.add(embedded.vectors)
     there = embedded.on_device
     assert there is not None
-    similarity, rows = np.empty((3, 1), np.float32), np.empty((3, 1), np.int64)
 
-    index.search_c(  # pyright: ignore[reportAttributeAccessIssue]  # SWIG hides it
-        there.texts,
-        faiss.cast_integer_to_float_ptr(there.pointer),
-        1,
-        faiss.swig_ptr(similarity),
-        faiss.swig_ptr(rows),
-    )
+    similarity, rows = search_pointer(index, there, 2)
 
+    expected_similarity, expected_rows = index.search(embedded.vectors, 2)
     assert (there.texts, there.dim) == (3, DIM)
     assert rows[:, 0].tolist() == [0, 1, 2]
-    np.testing.assert_allclose(similarity[:, 0], 1, atol=1e-6)
+    np.testing.assert_array_equal(rows, expected_rows)
+    np.testing.assert_array_equal(similarity, expected_similarity)
+
+
+def test_an_index_of_another_length_is_refused_before_faiss_reads_on(encoder: Encoder) -> None:
+    there = encoder.encode_in_place(tokens("alpha")).on_device
+    assert there is not None
+
+    with pytest.raises(ValueError, match=f"vectors of {DIM} numbers .* an index of {DIM + 1}"):
+        search_pointer(faiss.IndexFlatIP(DIM + 1), there, 1)
 
 
 def test_vectors_outlive_the_next_run(encoder: Encoder) -> None:
