@@ -123,7 +123,12 @@ class Answering:
         names = await self._off_loop_if_long(_normalised, texts)
         keys = [
             CacheKey(
-                generation.manifest.bundle_id, generation.number, name, ask.k, target_precision
+                generation.manifest.bundle_id,
+                generation.number,
+                name,
+                ask.k,
+                target_precision,
+                ask.wanted,
             )
             for name in names
         ]

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from service.filters import ProductFilter
 from service.problems import Code, FieldError, ProblemError
 from service.schemas import RecommendRequest, SwapRequest
 
@@ -140,6 +141,21 @@ def refuse_unknown_fields(asked: Sequence[str], known: Sequence[str]) -> None:
     ]
     if unknown:
         raise invalid_request(unknown)
+
+
+def refuse_unknown_filter(wanted: ProductFilter | None, known: Sequence[str]) -> None:
+    """Check the names of fields that a request filters by.
+
+    Raises:
+        ProblemError: 422 with each name that the catalogue does not have.
+    """
+    have = ", ".join(known) or "none"
+    what = f"is no field of the catalogue, which has: {have}"
+    unknown = [name for name in (wanted.fields if wanted else ()) if name not in known]
+    if unknown:
+        raise invalid_request(
+            [FieldError(where=f"filter.{_shown(name)}", what=what) for name in unknown]
+        )
 
 
 def _too_large(max_bytes: int) -> ProblemError:

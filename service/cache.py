@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.contract.decision import Reason
+from service.filters import ProductFilter
 from service.recommender import Answer, Recommendation
 
 DROPPED_AT_ONCE = 500
@@ -26,6 +27,7 @@ class CacheKey:
         text: the query in its normal form.
         k: most products of the answer.
         target_precision: the promise it is decided under; None for the bundle's own.
+        wanted: the products that it may get; None for all.
     """
 
     bundle_id: str
@@ -33,6 +35,7 @@ class CacheKey:
     text: str
     k: int
     target_precision: float | None
+    wanted: ProductFilter | None = None
 
 
 class CacheObserver(Protocol):
@@ -155,6 +158,8 @@ class _NoObserver:
 def size_of_entry(key: CacheKey, answer: Answer) -> int:
     """Return an estimate of the bytes that an entry takes, strings of the catalogue left out."""
     own = _allocated(key.text) + _allocated(answer.recommendations)
+    if key.wanted is not None:  # queries of one request share it; each is charged all the same
+        own += sum(_allocated(values, *values) for _, values in key.wanted.terms)
     return own + _ENTRY_BYTES + _RECOMMENDATION_BYTES * len(answer.recommendations)
 
 

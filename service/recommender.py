@@ -1,15 +1,14 @@
 """Texts to recommendations with decisions: the served path, shared by HTTP and export."""
 
-import math
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from service.catalogue import Catalogue
+from service.catalogue import ServedProducts
 from service.contract.decision import Decision, Reason, reason_for
 from service.contract.errors import BundleCorruptError
 from service.contract.golden import GoldenExample
@@ -48,6 +47,21 @@ class Answer:
     def similarity(self) -> float | None:
         """Return the similarity of the best product, or None where there is none."""
         return self.recommendations[0].similarity if self.recommendations else None
+
+    def held_against(self, whole: "Answer") -> "Answer":
+        """Return this answer from a part of the catalogue, accepted only if it is the whole's too.
+
+        The promise was made on answers from the whole catalogue: one that a filter brings forward
+        was never calibrated, however similar it is.
+
+        Args:
+            whole: the answer of the same text from all products.
+        """
+        if self.decision is not Decision.AUTO_ACCEPTED:
+            return self
+        if whole.recommendations[0].row == self.recommendations[0].row:
+            return self
+        return replace(self, reason=Reason.FILTER_EXCLUDES_BEST)
 
 
 @dataclass(slots=True)
@@ -92,7 +106,7 @@ class Recommender:
         self,
         encoder: Encoder,
         retriever: Retriever,
-        catalogue: Catalogue,
+        catalogue: ServedProducts,
         *,
         threshold: float | None,
     ) -> None:
@@ -106,6 +120,10 @@ class Recommender:
         self.retriever = retriever
         self.catalogue = catalogue
         self.threshold = threshold
+
+    def with_products(self, retriever: Retriever, catalogue: ServedProducts) -> "Recommender":
+        """Return a recommender that shares everything with this one but the products."""
+        return Recommender(self.encoder, retriever, catalogue, threshold=self.threshold)
 
     def with_threshold(self, threshold: float | None) -> "Recommender":
         """Return a recommender that shares everything with this one but the threshold."""
@@ -199,7 +217,8 @@ class Recommender:
         if nearest is None:
             reason = Reason.EMPTY_TEXT if text.is_blank else Reason.ENCODER_FAILED
             return Answer(reason=reason, truncated=text.truncated, recommendations=())
-        best = zip(nearest[0][: one.k].tolist(), nearest[1][: one.k].tolist(), strict=True)
+        rows: list[int] = nearest[1][: one.k].tolist()
+        best = zip(nearest[0][: one.k].tolist(), rows, strict=True)
         recommendations = tuple(
             Recommendation(
                 product_id=self.catalogue.product_ids[row],
@@ -215,7 +234,9 @@ class Recommender:
 
     def _reason(self, recommendations: Sequence[Recommendation], threshold: float | None) -> Reason:
         if not recommendations:
-            return reason_for(math.nan, threshold, is_ambiguous=False)
+            return Reason.NO_CANDIDATE
         best = recommendations[0]
         ambiguous = bool(self.catalogue.has_twin[best.row])
-        return reason_for(best.similarity, threshold, is_ambiguous=ambiguous)
+        reason = reason_for(best.similarity, threshold, is_ambiguous=ambiguous)
+        is_stale = reason.decision is Decision.AUTO_ACCEPTED and self.catalogue.is_stale[best.row]
+        return Reason.STALE_OPERATING_POINT if is_stale else reason

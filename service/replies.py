@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from service.catalogue import Catalogue
+from service.catalogue import ServedProducts
 from service.opening import OpenBundle
 from service.recommender import Answer
 from service.schemas import Query, RecommendedProduct, RecommendRequest, RecommendResponse, Result
@@ -31,7 +31,7 @@ def reply_of(
 def result_of(
     query: Query,
     answer: Answer,
-    catalogue: Catalogue,
+    catalogue: ServedProducts,
     *,
     target_precision: float,
     fields: Sequence[str],

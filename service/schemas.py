@@ -16,11 +16,15 @@ from pydantic_core import PydanticCustomError
 
 from service.contract.decision import Decision, Reason
 from service.contract.text import MAX_TEXT_CHARACTERS
+from service.filters import ProductFilter
 from service.recommender import MAX_K
 
 MAX_ID_CHARACTERS = 256
 MAX_ID_INTEGER = 2**63 - 1
 MAX_FIELDS = 100
+MAX_FILTER_FIELDS = 16
+MAX_FILTER_VALUES = 100
+MAX_FILTER_CHARACTERS = 1000
 MAX_PATH_CHARACTERS = 4096
 DEADLINE_HEADER = "X-Request-Deadline-Ms"
 MAX_DEADLINE_MS = 3_600_000
@@ -99,6 +103,8 @@ QueryId = Annotated[
         }
     ),
 ]
+FilterValue = Annotated[str, Field(max_length=MAX_FILTER_CHARACTERS)]
+FilterValues = Annotated[list[FilterValue], Field(min_length=1, max_length=MAX_FILTER_VALUES)]
 Text = Annotated[
     str,
     Field(
@@ -137,6 +143,21 @@ class RecommendRequest(_Body):
         list[str] | None,
         Field(max_length=MAX_FIELDS, description="fields of the products to return; see /info"),
     ] = None
+    filter: Annotated[
+        dict[str, FilterValue | FilterValues] | None,
+        Field(
+            min_length=1,
+            max_length=MAX_FILTER_FIELDS,
+            description="fields that a product must have, each with this value or one of these; "
+            "a category admits those below it as well; see /info for the fields",
+            examples=[{"category": "Phones", "brand": ["Sony", "LG"]}],
+        ),
+    ] = None
+
+    @property
+    def wanted(self) -> ProductFilter | None:
+        """Return the products that may be recommended; None for all."""
+        return None if self.filter is None else ProductFilter.of(self.filter)
 
 
 class SwapRequest(_Body):

@@ -13,7 +13,15 @@ from starlette.types import Receive, Scope, Send
 
 from service.contract.text import MAX_TEXT_CHARACTERS
 from service.line_schemas import LINES_MEDIA_TYPE
-from service.schemas import DEADLINE_HEADER, MAX_DEADLINE_MS, MAX_FIELDS, MAX_PATH_CHARACTERS
+from service.schemas import (
+    DEADLINE_HEADER,
+    MAX_DEADLINE_MS,
+    MAX_FIELDS,
+    MAX_FILTER_CHARACTERS,
+    MAX_FILTER_FIELDS,
+    MAX_FILTER_VALUES,
+    MAX_PATH_CHARACTERS,
+)
 from tests.tiny import DIM, MAX_TOKENS
 
 BUNDLE = "tiny"
@@ -80,6 +88,8 @@ def _within_description(value: Any) -> Any:
             value["dimensions"] = DIM
         if isinstance(value.get("bundle"), str) and 0 < len(value["bundle"]) <= MAX_PATH_CHARACTERS:
             value["bundle"] = BUNDLE
+        if isinstance(value.get("filter"), dict):
+            value["filter"] = _known_filter(value["filter"])
         if "input" in value:
             value["input"] = _known_input(value["input"])
         return {name: _within_description(inner) for name, inner in value.items()}
@@ -98,6 +108,18 @@ def _known_input(value: Any) -> Any:
         is_id = all(not isinstance(one, bool) for one in value)
         return [4 + int(one) % 10 for one in value[: MAX_TOKENS - 2]] if is_id else value
     return [_known_input(one) for one in value] if _are_inputs(value) else value
+
+
+def _known_filter(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return a good filter with a field that there is in place of its own; a bad one as it is."""
+    values = list(wanted.values())
+    lists = [one if isinstance(one, list) else [one] for one in values]
+    is_good = 0 < len(lists) <= MAX_FILTER_FIELDS and all(
+        0 < len(some) <= MAX_FILTER_VALUES
+        and all(isinstance(one, str) and len(one) <= MAX_FILTER_CHARACTERS for one in some)
+        for some in lists
+    )
+    return {"brand": values[0]} if is_good else wanted
 
 
 def _are_inputs(values: list[Any]) -> bool:

@@ -72,10 +72,11 @@ class AsyncClient:
         *,
         k: int = 5,
         fields: Sequence[str] | None = None,
+        filter: calls.Filter | None = None,  # noqa: A002  # its name in the interface
         deadline_seconds: float | None = None,
     ) -> RecommendResponse:
         """Return one result a query, in their order; see `Client.recommend`."""
-        call = calls.recommend_call(queries, k=k, fields=fields)
+        call = calls.recommend_call(queries, k=k, fields=fields, wanted=filter)
         return await self._ask(call, deadline_seconds=deadline_seconds)
 
     def recommend_many(
@@ -86,12 +87,13 @@ class AsyncClient:
         in_flight: int = 4,
         k: int = 5,
         fields: Sequence[str] | None = None,
+        filter: calls.Filter | None = None,  # noqa: A002  # its name in the interface
     ) -> AsyncGenerator[Result, None]:
         """Return the results of any number of queries, in their order, as they come.
 
         As `Client.recommend_many`, with tasks for threads; closing the generator cancels them.
         """
-        bodies = calls.recommend_calls(queries, batch=batch, k=k, fields=fields)
+        bodies = calls.recommend_calls(queries, batch=batch, k=k, fields=fields, wanted=filter)
         return self._in_order(bodies, checked_in_flight(in_flight))
 
     async def embed(self, texts: Sequence[str]) -> EmbedResponse:

@@ -13,6 +13,8 @@ from surematch_client.retries import Repeat
 
 T = TypeVar("T")
 
+Filter = Mapping[str, str | Sequence[str]]
+"""Fields that a product must have, each with this value or one of these."""
 SWAP_SECONDS = 300.0
 """A bundle is read, warmed up and examined before it answers."""
 
@@ -41,7 +43,11 @@ class Call(Generic[T]):
 
 
 def recommend_call(
-    queries: Iterable[str | Query], *, k: int, fields: Sequence[str] | None
+    queries: Iterable[str | Query],
+    *,
+    k: int,
+    fields: Sequence[str] | None,
+    wanted: Filter | None = None,
 ) -> Call[RecommendResponse]:
     """Return the call that matches ``queries`` to products.
 
@@ -53,12 +59,21 @@ def recommend_call(
     body["k"] = k
     if fields is not None:
         body["fields"] = list(_not_one_text("fields", fields))
+    if wanted is not None:
+        body["filter"] = {
+            name: value if isinstance(value, str) else list(value) for name, value in wanted.items()
+        }
     read = partial(answers.recommend_response_of, asked=asked)
     return Call("POST", "/recommend", read, _json(body))
 
 
 def recommend_calls(
-    queries: Iterable[str | Query], *, batch: int, k: int, fields: Sequence[str] | None
+    queries: Iterable[str | Query],
+    *,
+    batch: int,
+    k: int,
+    fields: Sequence[str] | None,
+    wanted: Filter | None = None,
 ) -> Iterator[Call[RecommendResponse]]:
     """Return the calls for ``queries``, ``batch`` in each; they are read as calls are taken.
 
@@ -71,7 +86,7 @@ def recommend_calls(
         raise ValueError(message)
     remaining = iter(_not_one_text("queries", queries))
     batches = iter(lambda: list(islice(remaining, batch)), [])
-    return (recommend_call(some, k=k, fields=fields) for some in batches)
+    return (recommend_call(some, k=k, fields=fields, wanted=wanted) for some in batches)
 
 
 def embed_call(texts: Iterable[str]) -> Call[EmbedResponse]:

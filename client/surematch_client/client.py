@@ -87,6 +87,7 @@ class Client:
         *,
         k: int = 5,
         fields: Sequence[str] | None = None,
+        filter: calls.Filter | None = None,  # noqa: A002  # its name in the interface
         deadline_seconds: float | None = None,
     ) -> RecommendResponse:
         """Return one result a query, in their order.
@@ -95,9 +96,11 @@ class Client:
             queries: at most as many as ``info().limits.queries``.
             k: most recommendations of a query, from 1 to 100.
             fields: names of product fields to return.
+            filter: fields that a product must have, each with this value or one of these; a
+                category admits those below it as well.
             deadline_seconds: for the call with all its retries; the service is told what is left.
         """
-        call = calls.recommend_call(queries, k=k, fields=fields)
+        call = calls.recommend_call(queries, k=k, fields=fields, wanted=filter)
         return self._ask(call, deadline_seconds=deadline_seconds)
 
     def recommend_many(
@@ -108,6 +111,7 @@ class Client:
         in_flight: int = 4,
         k: int = 5,
         fields: Sequence[str] | None = None,
+        filter: calls.Filter | None = None,  # noqa: A002  # its name in the interface
     ) -> Generator[Result, None, None]:
         """Return the results of any number of queries, in their order, as they come.
 
@@ -120,8 +124,10 @@ class Client:
             in_flight: calls under way at the same time, each in a thread.
             k: most recommendations of a query, from 1 to 100.
             fields: names of product fields to return.
+            filter: fields that a product must have, each with this value or one of these; a
+                category admits those below it as well.
         """
-        bodies = calls.recommend_calls(queries, batch=batch, k=k, fields=fields)
+        bodies = calls.recommend_calls(queries, batch=batch, k=k, fields=fields, wanted=filter)
         return self._in_order(bodies, checked_in_flight(in_flight))
 
     def embed(self, texts: Sequence[str]) -> EmbedResponse:

@@ -21,6 +21,8 @@ class Reason(StrEnum):
     AMBIGUOUS_PRODUCT = "ambiguous_product"
     EMPTY_TEXT = "empty_text"
     ENCODER_FAILED = "encoder_failed"
+    NO_CANDIDATE = "no_candidate"
+    FILTER_EXCLUDES_BEST = "filter_excludes_best"
     STALE_OPERATING_POINT = "stale_operating_point"
     DRIFT = "drift"
     AUDIT = "audit"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32
@@ -10,15 +10,21 @@ from jaxtyping import Float32
 from service.batching.work import Work
 from service.contract.decision import Reason
 from service.encoder import Encoder
+from service.filters import ProductFilter
 from service.recommender import Answer, Asked, Recommender, StageClock
 
 
 @dataclass(frozen=True, slots=True)
 class RecommendAsk:
-    """What is asked of one text; see `service.recommender.Asked`."""
+    """What is asked of one text; see `service.recommender.Asked`.
+
+    Attributes:
+        wanted: the products that it may get; None for all.
+    """
 
     k: int
     threshold: float | None
+    wanted: ProductFilter | None = None
 
 
 class RecommendEngine:
@@ -54,12 +60,9 @@ class RecommendEngine:
             embeddings = self._encoder.encode_together([work.tokens for work in works])
         now = self._clock()
         wanted = [row for row, work in enumerate(works) if work.is_wanted(now)]
-        asked = [
-            Asked(works[row].tokens, embeddings[row], works[row].ask.k, works[row].ask.threshold)
-            for row in wanted
-        ]
+        asked = [self._asked(works[row], embeddings[row]) for row in wanted]
         found: list[Answer | None] = [None] * len(works)
-        for row, answer in zip(wanted, self.recommender.answer(asked, clock=clock), strict=True):
+        for row, answer in zip(wanted, self._answers(asked, clock), strict=True):
             found[row] = answer
         return found
 
@@ -67,6 +70,24 @@ class RecommendEngine:
         """Return the answer of a text that nothing could be made of."""
         truncated = work.tokens.truncated
         return Answer(reason=Reason.ENCODER_FAILED, truncated=truncated, recommendations=())
+
+    def _asked(
+        self, work: Work[RecommendAsk, Answer], embedding: Float32[np.ndarray, " dim"]
+    ) -> Asked:
+        ask = work.ask
+        allowed = None if ask.wanted is None else self.recommender.catalogue.mask(ask.wanted)
+        return Asked(work.tokens, embedding, ask.k, ask.threshold, allowed)
+
+    def _answers(self, asked: Sequence[Asked], clock: StageClock) -> list[Answer]:
+        """Return the answers; those to a filter are held against the whole catalogue."""
+        answers = self.recommender.answer(asked, clock=clock)
+        filtered = [row for row, one in enumerate(asked) if one.allowed is not None]
+        if not filtered:
+            return answers
+        whole = [replace(asked[row], allowed=None, k=1) for row in filtered]
+        for row, best in zip(filtered, self.recommender.answer(whole, clock=clock), strict=True):
+            answers[row] = answers[row].held_against(best)
+        return answers
 
 
 class EmbedEngine:

@@ -19,6 +19,9 @@ class Reason(StrEnum):
     AMBIGUOUS_PRODUCT = "ambiguous_product"
     EMPTY_TEXT = "empty_text"
     ENCODER_FAILED = "encoder_failed"
+    NO_CANDIDATE = "no_candidate"
+    FILTER_EXCLUDES_BEST = "filter_excludes_best"
+    STALE_OPERATING_POINT = "stale_operating_point"
 
     @property
     def decision(self) -> Decision:
@@ -27,7 +30,9 @@ class Reason(StrEnum):
         return Decision.AUTO_ACCEPTED if accepted else Decision.MANUAL_REVIEW
 
 
-NEVER_ACCEPTED = frozenset({Reason.AMBIGUOUS_PRODUCT, Reason.EMPTY_TEXT, Reason.ENCODER_FAILED})
+NEVER_ACCEPTED = frozenset(
+    {Reason.AMBIGUOUS_PRODUCT, Reason.EMPTY_TEXT, Reason.ENCODER_FAILED, Reason.NO_CANDIDATE}
+)
 """The reasons of answers that no threshold could accept."""
 
 

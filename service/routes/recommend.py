@@ -9,7 +9,11 @@ from service.access.keys import Scope
 from service.answering import Call
 from service.batching.engines import RecommendAsk
 from service.batching.work import Lane
-from service.bodies import parse_recommend_request, refuse_unknown_fields
+from service.bodies import (
+    parse_recommend_request,
+    refuse_unknown_fields,
+    refuse_unknown_filter,
+)
 from service.calls import admit, begin_call, note_size, read_in_time, while_wanted
 from service.generation import Generation
 from service.openapi import ANSWERING_ERRORS, RECOMMEND_BODY, documented
@@ -44,6 +48,7 @@ async def recommend(request: Request) -> Response:
     body = await read_in_time(request, call, max_bytes=serving.settings.max_body_bytes)
     asked = parse_recommend_request(body, max_queries=serving.settings.max_queries)
     refuse_unknown_fields(asked.fields or (), generation.bundle.recommender.catalogue.fields)
+    refuse_unknown_filter(asked.wanted, generation.bundle.recommender.catalogue.fields)
     note_size(request, call, serving, queries=len(asked.queries))
     serving.refuse_if_full(call.lane)
     serving.door.spend(caller, len(asked.queries))
@@ -63,7 +68,7 @@ async def _answers(
     return await serving.answering.recommend(
         [query.text for query in asked.queries],
         generation=generation,
-        ask=RecommendAsk(k=asked.k, threshold=generation.thresholds[target]),
+        ask=RecommendAsk(asked.k, generation.thresholds[target], asked.wanted),
         call=call,
         target_precision=target,
     )

@@ -319,7 +319,7 @@ def test_a_query_that_nothing_is_found_for_goes_to_review(recommender: Recommend
     answers = recommender.answer([one, replace(one, threshold=None)])
 
     assert [answer.recommendations for answer in answers] == [(), ()]
-    assert [answer.reason for answer in answers] == [Reason.BELOW_THRESHOLD, Reason.NO_THRESHOLD]
+    assert [answer.reason for answer in answers] == [Reason.NO_CANDIDATE, Reason.NO_CANDIDATE]
 
 
 def test_a_query_gets_as_many_of_the_allowed_products_as_there_are(

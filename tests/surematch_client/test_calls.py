@@ -21,7 +21,18 @@ def test_a_string_and_a_query_make_the_body_of_the_interface() -> None:
         "k": 7,
         "fields": ["brand"],
     }
-    assert "fields" not in body_of(calls.recommend_call(["a"], k=7, fields=None))
+    plain = body_of(calls.recommend_call(["a"], k=7, fields=None))
+    assert not {"fields", "filter"} & plain.keys()
+
+
+def test_a_filter_is_sent_as_it_is_given() -> None:
+    wanted = {"category": "Phones", "brand": ("Sony", "LG")}
+
+    call = calls.recommend_call(["a"], k=7, fields=None, wanted=wanted)
+
+    assert body_of(call)["filter"] == {"category": "Phones", "brand": ["Sony", "LG"]}
+    for some in calls.recommend_calls(["a", "b"], batch=1, k=7, fields=None, wanted=wanted):
+        assert body_of(some)["filter"] == body_of(call)["filter"]
 
 
 @pytest.mark.parametrize("text", ["\ud800 half a pair", "中文 🎧", "\0\n"])

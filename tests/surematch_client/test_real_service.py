@@ -64,6 +64,8 @@ def check(results: list[Result]) -> None:
 
 def test_answers_are_the_services(ask: Ask, address: str) -> None:
     response = ask(address, lambda client: client.recommend(QUERIES, k=2, fields=["brand"]))
+    narrow = ask(address, lambda client: client.recommend(["sony"], filter={"brand": "Canon"}))
+    assert {one.product_id for one in narrow.results[0].recommendations} == {"p-4", "p-5"}
 
     check(response.results)
 

@@ -118,4 +118,7 @@ def test_the_words_of_the_interface_are_these() -> None:
         "ambiguous_product",
         "empty_text",
         "encoder_failed",
+        "no_candidate",
+        "filter_excludes_best",
+        "stale_operating_point",
     ]
