@@ -381,6 +381,7 @@ def test_an_index_that_does_not_fit_is_refused(
 
 
 def test_a_catalogue_without_products_is_refused(recommender: Recommender) -> None:
+    assert isinstance(recommender.catalogue, Catalogue)
     nothing = Catalogue(recommender.catalogue.table.slice(0, 0))
 
     with pytest.raises(BundleCorruptError, match="0 products"):
