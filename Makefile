@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit test-slow test-data test-service bench bench-peers bench-memory bench-swaps sbom audit fix constraints clean
+.PHONY: help setup demo test check check-rules unit test-slow test-data test-service bench bench-peers bench-memory bench-swaps sbom audit fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,13 +46,16 @@ check: setup ## format, lint, types, import contracts
 	$(BIN)/lint-imports --no-logo
 
 unit: setup ## fast tests
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q -n $(JOBS) -m "not slow and not real_data and not gpu"
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q -n $(JOBS) -m "not slow and not real_data and not gpu and not promtool"
 
 test-slow: setup ## whole pipelines, processes, the demo; minutes
-	$(BIN)/pytest -q -m "slow and not real_data and not gpu"
+	$(BIN)/pytest -q -m "slow and not real_data and not gpu and not promtool"
 
 test-data: setup ## the same on real data; SUREMATCH_DATA names their folder
-	$(BIN)/pytest -q -m "real_data and not gpu"
+	$(BIN)/pytest -q -m "real_data and not gpu and not promtool"
+
+check-rules: setup ## Prometheus rules and Alertmanager's routes, by promtool and amtool
+	$(BIN)/pytest -q -m promtool tests/deploy
 
 test-service: ## the service alone, without torch, on PYTHON (try python3.12): install and test it
 	$(PYTHON) -m venv --clear $(VENV)-service

@@ -12,7 +12,7 @@ from service.contract.tokens import TextTokeniser
 from service.encoder import Encoder
 from service.onnx_session import Device
 from service.recommender import Recommender
-from service.retrievers.opening import open_retriever
+from service.retrievers import FlatRetriever
 
 READ_BY_THE_ENCODER = (bundles.ENCODER, bundles.TOKENIZER)
 """Two bundles that agree in these files share one encoder in memory."""
@@ -25,8 +25,7 @@ class OpenBundle:
     Attributes:
         recommender: answers from it.
         manifest: what it is and what it promises.
-        folder: where it was read from. Of a large index and its vectors, pages are still read from
-            there, so no file of it may be written to; it may be removed.
+        folder: where it was read from; nothing is read from there any more.
     """
 
     recommender: Recommender
@@ -80,7 +79,7 @@ def load_recommender(bundle: bundles.Bundle, *, encoder: Encoder | None = None) 
     """
     return Recommender(
         encoder or _open_encoder(bundle, Device.CPU),
-        open_retriever(bundle.folder, bundle.manifest.catalogue.retriever),
+        FlatRetriever.from_file(bundle.path(bundles.INDEX)),
         Catalogue.from_file(bundle.path(bundles.CATALOGUE)),
         threshold=bundle.manifest.threshold,
     )

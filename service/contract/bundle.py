@@ -16,7 +16,6 @@ MANIFEST = "manifest.json"
 ENCODER = "encoder.onnx"
 TOKENIZER = "tokenizer.json"
 INDEX = "products.faiss"
-VECTORS = "vectors.npy"
 CATALOGUE = "products.parquet"
 GOLDEN = "golden.jsonl"
 REQUIRED = (ENCODER, TOKENIZER, INDEX, CATALOGUE, GOLDEN)
@@ -42,8 +41,7 @@ def open_bundle(folder: Path) -> Bundle:
         BundleIncompatibleError: if the bundle was made for another release.
     """
     manifest = _read_manifest(folder)
-    retriever = manifest.catalogue.retriever
-    for name in (*REQUIRED, *(retriever.files if retriever else ())):
+    for name in REQUIRED:
         if name not in manifest.files:
             message = f"{folder / MANIFEST} names no {name}; build the bundle again"
             raise BundleCorruptError(message)
