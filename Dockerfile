@@ -1,30 +1,51 @@
 # The service: constraints' packages, then one folder. No compiler, no torch, no root.
+# Nothing here depends on the processor: every package has wheels for amd64 and arm64.
+#   docker build -t surematch-service .
+#   docker build -t surematch-service-gpu --build-arg VARIANT=gpu .     # CUDA 13; never run by us
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS packages
+# which constraints and which extra: cpu or gpu
+ARG VARIANT=cpu
 WORKDIR /build
 RUN python -m venv /opt/venv
 COPY constraints/ constraints/
 RUN /opt/venv/bin/pip install --no-cache-dir --constraint constraints/cpu.txt pip hatchling editables
 COPY pyproject.toml README.md LICENSE ./
 COPY service/ service/
-RUN mkdir training export \
-    && /opt/venv/bin/pip install --no-cache-dir --constraint constraints/cpu.txt \
-       --no-build-isolation '.[service,cpu]' \
+RUN mkdir training export deploy \
+    && /opt/venv/bin/pip install --no-cache-dir --constraint "constraints/${VARIANT}.txt" \
+       --no-build-isolation ".[service,${VARIANT}]" \
     && /opt/venv/bin/pip uninstall --yes surematch hatchling editables pip
 
 FROM ${BASE_IMAGE}
-LABEL org.opencontainers.image.title="surematch service" \
-      org.opencontainers.image.licenses="Apache-2.0"
+# a named volume takes owner and mode of the folder it is mounted on
+RUN useradd --system --user-group --uid 10001 --no-create-home --home-dir /tmp surematch \
+    && install -d -o surematch -g surematch /bundles
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
 COPY service/ service/
-RUN useradd --system --uid 10001 --no-create-home surematch
-USER surematch
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+# a read-only file system keeps no bytecode, so it is made here
+RUN /opt/venv/bin/python -m compileall -q service
+USER 10001
+ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     MALLOC_MMAP_THRESHOLD_=131072 \
     SUREMATCH_BUNDLE=/bundle SUREMATCH_HOST=0.0.0.0 SUREMATCH_PORT=8000
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
-  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['SUREMATCH_PORT'] + '/readyz', timeout=4)"]
+STOPSIGNAL SIGTERM
 ENTRYPOINT ["python", "-m", "service"]
+# last, because they differ from build to build
+ARG BASE_IMAGE
+ARG VARIANT=cpu
+ARG RELEASE=unknown
+ARG REVISION=unknown
+ARG CREATED=unknown
+LABEL org.opencontainers.image.title="surematch service (${VARIANT})" \
+      org.opencontainers.image.description="Product recommendation that says which matches a person must check" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${RELEASE}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}"

@@ -4,17 +4,20 @@
 #            should not download CUDA: make setup TORCH_INDEX=https://…
 #            JOBS, how many processes run the fast tests (default 2)
 #            DATA, a data folder of your own for `make demo`
+#            BASE_IMAGE, what both images are built on; IMAGE_FLAGS, more for `docker build`
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 JOBS ?= 2
 DATA ?=
+IMAGE_FLAGS ?=
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-rules unit test-slow test-data test-service bench bench-peers bench-memory bench-swaps sbom audit fix constraints clean
+.PHONY: help setup demo test check check-rules unit test-slow test-data test-service images up stack bench bench-peers bench-memory bench-swaps sbom audit fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,10 +49,10 @@ check: setup ## format, lint, types, import contracts
 	$(BIN)/lint-imports --no-logo
 
 unit: setup ## fast tests
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q -n $(JOBS) -m "not slow and not real_data and not gpu and not promtool"
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q -n $(JOBS) -m "not slow and not real_data and not gpu and not promtool and not stack"
 
 test-slow: setup ## whole pipelines, processes, the demo; minutes
-	$(BIN)/pytest -q -m "slow and not real_data and not gpu and not promtool"
+	$(BIN)/pytest -q -m "slow and not real_data and not gpu and not promtool and not stack"
 
 test-data: setup ## the same on real data; SUREMATCH_DATA names their folder
 	$(BIN)/pytest -q -m "real_data and not gpu and not promtool"
@@ -66,6 +69,22 @@ test-service: ## the service alone, without torch, on PYTHON (try python3.12): i
 	$(VENV)-service/bin/python -m pytest -q -m "not slow" tests/service \
 	  tests/system/test_hostile_requests.py tests/system/test_service_process.py
 	rm -rf $(VENV)-service
+
+IMAGE_LABELS = --build-arg RELEASE=$$(sed -n 's/^RELEASE = "\(.*\)"/\1/p' service/contract/release.py) \
+  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+  $(if $(BASE_IMAGE),--build-arg BASE_IMAGE='$(BASE_IMAGE)') $(IMAGE_FLAGS)
+
+images: ## the service's image, and that of training, export and the stack's demo
+	docker build $(IMAGE_LABELS) -t surematch-service .
+	docker build $(IMAGE_LABELS) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX='$(TORCH_INDEX)') \
+	  -t surematch-training -f deploy/training.Dockerfile .
+
+up: ## the local stack with made-up traffic, Prometheus and Grafana; docs/stack.md
+	deploy/secrets.sh
+	$(COMPOSE) --profile demo up --build
+
+stack: setup images ## run the local stack in containers and check every expression of it; ten minutes
+	$(BIN)/pytest -q -m stack tests/stack
 
 bench: setup ## benchmarks: ratios on the screen, figures in bench.json and training_step.json
 	$(BIN)/python -m tests.benchmarks.served_path --json bench.json

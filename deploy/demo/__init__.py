@@ -1,0 +1,1 @@
+"""What the local stack shows itself with: a first bundle, and offers of made-up shops."""
