@@ -10,11 +10,14 @@ from export.golden_examples import TOLERANCE, golden_examples
 from export.onnx_encoder import write_onnx
 from export.operating_point import LabelledSets, calibrate
 from export.parity import check_parity
-from export.product_index import ReadProducts, write_catalogue, write_index
+from export.product_index import make_vectors, write_index
+from export.product_table import write_catalogue
+from export.read_products import ReadProducts
+from export.work_folder import work_beside
 from service.catalogue import Catalogue
 from service.contract import bundle as bundles
 from service.contract import manifest as manifests
-from service.contract.bundle import Bundle
+from service.contract.bundle import Bundle, digest_file
 from service.contract.golden import write_golden
 from service.contract.release import RELEASE
 from service.contract.text import NORMALISER_VERSION
@@ -54,16 +57,19 @@ def build_bundle(
 ) -> Bundle:
     """Write the bundle of a trained encoder and a catalogue to ``out``, whole or not at all.
 
+    Vectors that a build of the same things made before it was interrupted are not made again.
+
     Raises:
-        BundleError: if ``out`` is taken, or the export does not match the encoder.
+        BundleError: if ``out`` is taken, another process builds it, it cannot be written, or the
+            export does not match the encoder.
         ConfigError: if the products lack a column that the encoder was trained on.
     """
     texts = products.texts(checkpoint.config.data.product_text)
-    with new_bundle(out) as folder:
+    with work_beside(out) as work, new_bundle(out, within=work) as folder:
         say("exporting the encoder to ONNX")
         encoder, parity_error = _export_encoder(checkpoint, folder, _parity_texts(texts, sets))
-        catalogue = ReadProducts(products, texts, encoder.tokenise(texts))
-        record = _write_products(checkpoint, folder, encoder, catalogue)
+        catalogue = ReadProducts.of(products, texts, encoder.tokeniser)
+        record = _write_products(checkpoint, folder, encoder, catalogue, work=work)
         recommender = Recommender(
             encoder,
             FlatRetriever.from_file(folder / bundles.INDEX),
@@ -93,23 +99,31 @@ def _export_encoder(
 ) -> tuple[Encoder, float]:
     """Write graph and tokenizer; return the opened export and its distance from PyTorch."""
     write_onnx(checkpoint.encoder.model, folder / bundles.ENCODER)
-    checkpoint.encoder.tokenizer.save(str(folder / bundles.TOKENIZER))
+    tokenizer = checkpoint.encoder.tokenizer.to_str(pretty=True)  # its own `save` hides OSError
+    (folder / bundles.TOKENIZER).write_bytes(tokenizer.encode())
     tokeniser = TextTokeniser.from_file(folder / bundles.TOKENIZER)
     encoder = Encoder(folder / bundles.ENCODER, tokeniser)
     return encoder, check_parity(checkpoint.encoder, encoder, texts)
 
 
 def _write_products(
-    checkpoint: Checkpoint, folder: Path, encoder: Encoder, catalogue: ReadProducts
+    checkpoint: Checkpoint,
+    folder: Path,
+    encoder: Encoder,
+    catalogue: ReadProducts,
+    *,
+    work: Path,
 ) -> manifests.CatalogueRecord:
     """Write product table and index; return what the manifest says of them."""
     path = folder / bundles.CATALOGUE
     write_catalogue(path, catalogue, trained_products=checkpoint.trained_products)
     vectors = checkpoint.product_vectors
-    trained = write_index(folder / bundles.INDEX, encoder, catalogue, vectors)
+    encoder_sha256 = digest_file(folder / bundles.ENCODER).sha256
+    made = make_vectors(work, encoder, catalogue, vectors, encoder_sha256=encoder_sha256)
+    write_index(folder / bundles.INDEX, made.table)
     if vectors is not None:
         say(
-            f"{trained} of {len(catalogue.products)} products are served by the vector that "
+            f"{made.trained} of {len(catalogue.products)} products are served by the vector that "
             "training gave them, the others by their text"
         )
     return manifests.CatalogueRecord(
@@ -117,7 +131,7 @@ def _write_products(
         product_text=checkpoint.config.data.product_text,
         attributes=catalogue.products.attribute_names,
         index="Flat",
-        trained_vectors=trained,
+        trained_vectors=made.trained,
     )
 
 

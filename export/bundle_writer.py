@@ -14,19 +14,23 @@ from training.durable import flush_to_disk
 
 
 @contextmanager
-def new_bundle(out: Path) -> Generator[Path]:
-    """Yield a temporary folder beside ``out``; it is removed unless `seal` renamed it.
+def new_bundle(out: Path, *, within: Path | None = None) -> Generator[Path]:
+    """Yield a temporary folder; it is removed unless `seal` renamed it.
+
+    Args:
+        out: where the bundle shall appear.
+        within: where the temporary folder is made, on the disk of ``out``; None makes it beside
+            ``out``.
 
     Raises:
         BundleError: if ``out`` already holds something, or cannot be written.
     """
+    check_free(out)
     try:
-        _check_free(out)
         out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=within or out.parent))
     except OSError as error:
-        message = f"no bundle can be written to {out} ({error.strerror}); name another folder"
-        raise BundleError(message) from error
+        raise _unwritable(out, error) from error
     try:
         yield folder
     finally:
@@ -65,11 +69,23 @@ def seal(
     return Bundle(folder=out, manifest=manifest)
 
 
-def _check_free(out: Path) -> None:
-    """Say now, not after the work, that no folder can be renamed to ``out``."""
-    if out.name in ("", "..") or out.is_symlink() or out.is_mount():
-        message = f"{out} is a link, a mount or no name of its own; name a new folder inside it"
-        raise BundleError(message)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        message = f"{out} already exists; a bundle is never edited, name another folder"
-        raise BundleError(message)
+def check_free(out: Path) -> None:
+    """Say now, not after the work, that no folder can be renamed to ``out``.
+
+    Raises:
+        BundleError: if ``out`` already holds something, or cannot be looked at.
+    """
+    try:
+        if out.name in ("", "..") or out.is_symlink() or out.is_mount():
+            message = f"{out} is a link, a mount or no name of its own; name a new folder inside it"
+            raise BundleError(message)
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            message = f"{out} already exists; a bundle is never edited, name another folder"
+            raise BundleError(message)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def _unwritable(out: Path, error: OSError) -> BundleError:
+    message = f"no bundle can be written to {out} ({error.strerror}); name another folder"
+    return BundleError(message)

@@ -6,12 +6,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from export import build, product_index
 from export.build import Promise, build_bundle
 from export.operating_point import labelled_sets
+from export.vector_file import NOTES, VECTORS
+from export.work_folder import work_beside
 from service.contract.decision import Decision
 from service.contract.errors import BundleError, ConfigError
 from service.contract.manifest import CatalogueRecord
 from service.opening import open_recommender
+from tests.full_disk import no_room
 from training.checkpoint import Checkpoint
 from training.data.folders import DataFolder
 from training.data.products import Product, Products
@@ -188,3 +192,71 @@ def test_a_bundle_without_trained_vectors_has_the_manifest_of_older_releases(bun
     assert set(written) == {"products", "product_text", "attributes", "index"}
     some = manifest.catalogue.model_copy(update={"trained_vectors": 3})
     assert CatalogueRecord.model_validate(some.model_dump(mode="json")) == some
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_build_is_gone_on_with_and_leaves_one_bundle(
+    tmp_path: Path, checkpoint: Checkpoint, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets = labelled_sets(data.split("calibration"), data.split("validation"), seed=0)
+    promise = Promise(0.8, 0.95)
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "write_index", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build_bundle(checkpoint, data.products, sets, tmp_path / "b", promise=promise)
+    assert [path.name for path in tmp_path.iterdir()] == [".b.partial"]
+    monkeypatch.setattr(product_index, "_embed", lambda *_: pytest.fail("embedded before"))
+
+    build_bundle(checkpoint, data.products, sets, tmp_path / "b", promise=promise)
+
+    recommender, _ = open_recommender(tmp_path / "b")
+    [answer] = recommender.recommend(["Acme lamp blue"])
+    assert answer.recommendations[0].product_id == "p-lamp-blue"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_second_builder_of_one_bundle_is_refused_and_the_first_is_not_disturbed(
+    tmp_path: Path, checkpoint: Checkpoint, data: DataFolder
+) -> None:
+    sets = labelled_sets(data.split("calibration"), None, seed=0)
+    with work_beside(tmp_path / "b") as work:
+        with pytest.raises(BundleError, match="another process builds"):
+            build_bundle(checkpoint, data.products, sets, tmp_path / "b", promise=Promise(0.8, 0.9))
+        assert list(work.iterdir()) == []
+
+
+STEPS = {
+    "write_onnx": set[str](),
+    "write_catalogue": set[str](),
+    "make_vectors": set[str](),
+    "write_index": {VECTORS, NOTES},
+    "write_golden": {VECTORS, NOTES},
+    "seal": {VECTORS, NOTES},
+}
+"""Steps of a build, and what they find in the work folder to go on with."""
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.usefixtures("capsys")
+def test_a_full_disk_leaves_the_old_bundle_and_no_half_of_a_new_one(
+    step: str,
+    checkpoint: Checkpoint,
+    data: DataFolder,
+    own_copy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sets = labelled_sets(data.split("calibration"), data.split("validation"), seed=0)
+    out, taken = own_copy.parent / "b", getattr(build, step)
+
+    with no_room() as disk_is_full:
+        monkeypatch.setattr(build, step, lambda *a, **k: (disk_is_full(), taken(*a, **k))[1])
+        with pytest.raises(BundleError, match=r"cannot be written .*make room") as caught:
+            build_bundle(checkpoint, data.products, sets, out, promise=Promise(0.8, 0.9))
+
+    assert "\n" not in str(caught.value)
+    assert {path.name for path in out.parent.iterdir()} <= {own_copy.name, ".b.partial"}
+    assert {path.name for path in out.parent.glob(".b.partial/*")} == STEPS[step]
+    open_recommender(own_copy)
