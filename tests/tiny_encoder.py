@@ -27,12 +27,15 @@ MAX_POSITIONS = 66
 _WORDS = 400
 
 
-def write_tiny_encoder(folder: Path, texts: list[str], *, kind: str = "bert") -> Path:
+def write_tiny_encoder(
+    folder: Path, texts: list[str], *, kind: str = "bert", layers: int = 2, dim: int = 32
+) -> Path:
     """Write weights, config and tokenizer as `save_pretrained` would; return the folder."""
     pad_id = 1 if kind in ("xlm-roberta", "mpnet") else 0
     tokenizer = _tokenizer(texts, pad_id=pad_id)
     torch.manual_seed(0)
-    model = _model(kind, vocabulary_size=tokenizer.get_vocab_size(), pad_id=pad_id)
+    shape = {"vocab_size": tokenizer.get_vocab_size(), "pad_token_id": pad_id}
+    model = _model(kind, shape, layers=layers, dim=dim)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
@@ -69,17 +72,13 @@ def _vocabulary(words: Counter[str], specials: list[str]) -> dict[str, int]:
     return {token: number for number, token in enumerate(tokens)}
 
 
-def _model(kind: str, *, vocabulary_size: int, pad_id: int) -> PreTrainedModel:
-    shape: dict[str, Any] = {
-        "vocab_size": vocabulary_size,
-        "pad_token_id": pad_id,
-        "max_position_embeddings": MAX_POSITIONS,
-    }
+def _model(kind: str, known: dict[str, int], *, layers: int, dim: int) -> PreTrainedModel:
+    shape: dict[str, Any] = {**known, "max_position_embeddings": MAX_POSITIONS}
     wide: dict[str, Any] = {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
+        "hidden_size": dim,
+        "num_hidden_layers": layers,
         "num_attention_heads": 2,
-        "intermediate_size": 64,
+        "intermediate_size": 2 * dim,
     }
     if kind == "bert":
         return BertModel(BertConfig(**shape, **wide))
@@ -87,4 +86,5 @@ def _model(kind: str, *, vocabulary_size: int, pad_id: int) -> PreTrainedModel:
         return XLMRobertaModel(XLMRobertaConfig(**shape, **wide, type_vocab_size=1))
     if kind == "mpnet":
         return MPNetModel(MPNetConfig(**shape, **wide))
-    return DistilBertModel(DistilBertConfig(**shape, dim=32, n_layers=2, n_heads=2, hidden_dim=64))
+    thin: dict[str, Any] = {"dim": dim, "n_layers": layers, "n_heads": 2, "hidden_dim": 2 * dim}
+    return DistilBertModel(DistilBertConfig(**shape, **thin))

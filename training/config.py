@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from service.contract.errors import ConfigError, UsageError
 from training.config_fields import NotNegative, Positive, Ratio, Section
 from training.config_objective import ObjectiveSection
+from training.config_smaller import (
+    ALL,
+    DistillationSection,
+    KeptLayers,
+    Layers,
+    MatryoshkaSection,
+    without_what_is_off,
+)
 
 RECOMMENDED = Path(__file__).parent / "configs" / "recommended.toml"
 
@@ -30,6 +38,8 @@ class EncoderSection(Section):
     base: Annotated[str, Field(min_length=1)]
     pooling: Pooling
     max_tokens: Annotated[int, Field(ge=4, le=8192)]
+    layers: Layers = ALL
+    keep_layers: KeptLayers = "spread"
 
 
 class BatchSection(Section):
@@ -76,6 +86,12 @@ class Config(Section):
     batches: BatchSection
     optimiser: OptimiserSection
     run: RunSection
+    distillation: DistillationSection = DistillationSection()
+    matryoshka: MatryoshkaSection = MatryoshkaSection()
+
+    @model_serializer(mode="wrap")
+    def _resolved(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_what_is_off(handler(self))
 
     def to_toml(self) -> str:
         """Return the resolved settings as TOML."""

@@ -113,7 +113,7 @@ def _find(base: str) -> Path:
     if Path(base).is_dir():
         return Path(base)
     if base.count("/") > 1 or base.startswith(("/", ".", "~")):
-        message = f"encoder.base {base!r} is no folder; name a folder, a hub id or packaged:NAME"
+        message = f"encoder {base!r} is no folder; name a folder, a hub id or packaged:NAME"
         raise ConfigError(message)
     return _download(base)
 

@@ -146,10 +146,11 @@ def _queries_done(run: Run) -> int:
 def _one_step(run: Run, log: RunLog | None, bar: Progress) -> None:
     epoch = run.step // run.steps_per_epoch
     prepare_step(run)
-    was_left_out = run.objective.margin.left_out
+    was_left_out = run.objective.left_out()
     figures = take_step(run)
-    if was_left_out is None and run.objective.margin.left_out is not None:
-        complain(f"note: TCM is left out of this run; {run.objective.margin.left_out}")
+    for what, reason in run.objective.left_out().items():
+        if what not in was_left_out:
+            complain(f"note: TCM is left out of {what}; {reason}")
     if log is not None:
         log.write(
             run.step,

@@ -8,15 +8,18 @@ import torch
 from jaxtyping import Float64, Int, Int64
 from torch import nn
 
+from service.contract.errors import CheckpointError, ConfigError
 from service.contract.tokens import TextTokeniser
 from training.batches import TrainingSet, batch_bounds, batches_per_epoch, training_set
 from training.config import Config
 from training.data.folders import DataFolder
-from training.encoder import LoadedEncoder, load_encoder
+from training.encoder import LoadedEncoder
 from training.metrics import inverse_propensity
 from training.objective.objective import Objective
 from training.precision import Machine, choose_machine
 from training.ranks import Ranks
+from training.teacher import Teacher, open_teacher
+from training.truncation import encoder_to_train
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Run:
         clusters: neighbourhood of each training query, once there are any.
         mined: hard negatives of each training query, once they are looked for.
         positive_weights: weight of each product where a query has several to draw from.
+        teacher: the encoder whose embeddings this one follows, if there is one.
     """
 
     config: Config
@@ -45,6 +49,7 @@ class Run:
     step: int = 0
     clusters: Int64[np.ndarray, " query"] | None = None
     mined: Int64[np.ndarray, "query depth"] | None = None
+    teacher: Teacher | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -84,10 +89,21 @@ class Run:
             "objective": self.objective.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "teacher": self.teacher.digest if self.teacher else None,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Go on from what `state` returned.
+
+        Raises:
+            CheckpointError: if the teacher is another one by now.
+        """
+        if self.teacher and state["teacher"] != self.teacher.digest:
+            message = (
+                f"distillation.teacher {self.config.distillation.teacher!r} has other weights than "
+                "when this run began; bring them back, or train into another folder"
+            )
+            raise CheckpointError(message)
         self.step = state["step"]
         self.order = state["order"].numpy()
         self.clusters = _array(state["clusters"])
@@ -111,8 +127,8 @@ def set_up(config: Config, data: DataFolder, ranks: Ranks | None = None) -> Run:
     """
     machine = choose_machine(config.run)
     torch.manual_seed(config.run.seed)
-    settings = config.encoder
-    encoder = load_encoder(settings.base, max_tokens=settings.max_tokens, pooling=settings.pooling)
+    encoder = encoder_to_train(config.encoder)
+    _must_be_shorter(config, encoder)
     encoder.model.to(machine.device)
     encoder.model.train()
     tokeniser = encoder.tokeniser
@@ -124,20 +140,33 @@ def set_up(config: Config, data: DataFolder, ranks: Ranks | None = None) -> Run:
         filtered=data.filtered,
     )
     queries_of = trained_on.queries_of_products()
-    objective = Objective(config.objective, encoder.dim, queries_of).to(machine.device)
+    objective = Objective(config.objective, encoder.dim, queries_of, config.matryoshka)
+    objective.to(machine.device)
+    ranks = ranks or Ranks()
     return Run(
         config=config,
         encoder=encoder,
         tokeniser=tokeniser,
         data=trained_on,
         machine=machine,
-        ranks=ranks or Ranks(),
+        ranks=ranks,
         objective=objective,
         optimiser=optimiser_of(encoder, objective, config),
         scaler=torch.amp.GradScaler(machine.device.type, enabled=machine.scales_gradients),
         order=np.arange(len(trained_on.queries)),
         positive_weights=_positive_weights(config, queries_of, len(trained_on.queries)),
+        teacher=open_teacher(config, encoder, trained_on, ranks),
     )
+
+
+def _must_be_shorter(config: Config, encoder: LoadedEncoder) -> None:
+    longest = max(config.matryoshka.dims, default=0)
+    if longest >= encoder.dim:
+        message = (
+            f"matryoshka.dims has {longest}, but an embedding has {encoder.dim} entries, and the "
+            "whole is always trained; name shorter ones"
+        )
+        raise ConfigError(message)
 
 
 def _positive_weights(
@@ -164,7 +193,7 @@ def optimiser_of(encoder: LoadedEncoder, objective: Objective, config: Config) -
     groups: list[dict[str, Any]] = [
         _group([p for p in encoders if p.ndim > 1], settings.learning_rate, settings.weight_decay),
         _group([p for p in encoders if p.ndim <= 1], settings.learning_rate),
-        _group(list(objective.heads.parameters()), config.objective.heads.learning_rate),
+        _group(list(objective.head_parameters()), config.objective.heads.learning_rate),
         _group(products, config.objective.products.learning_rate),
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]])

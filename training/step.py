@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from training.dealing import companions
 from training.embedding import chunks_of
 from training.objective.embedded_batch import EmbeddedBatch
 from training.objective.objective import Terms
+from training.objective.teaching import teaching_term
 from training.run import Run
 from training.schedule import learning_rate_factor
 
@@ -78,8 +79,10 @@ def take_step(run: Run) -> StepFigures:
     chunks = _own_chunks(run, texts)
     loading_seconds = time.perf_counter() - started
     parts = _embed(run, chunks, with_gradients=_fits(run, texts))
-    leaves = _gather(run, chunks, parts, len(texts)).requires_grad_()
-    terms = run.objective(_embedded(run, batch, leaves), run_ratio=run.progress_ratio)
+    leaves = _gather(run, chunks, parts, (len(texts), run.encoder.dim)).requires_grad_()
+    embedded = _embedded(run, batch, leaves)
+    taught = _taught(run, batch, chunks, embedded)
+    terms = terms_of(run, embedded, taught)
     losses = _finite_losses(terms, run.step)
     run.optimiser.zero_grad(set_to_none=True)
     run.scaler.scale(terms.total()).backward()
@@ -94,6 +97,27 @@ def take_step(run: Run) -> StepFigures:
         seconds=time.perf_counter() - started,
         loading_seconds=loading_seconds,
     )
+
+
+def terms_of(run: Run, embedded: EmbeddedBatch, taught: EmbeddedBatch | None) -> Terms:
+    """Return all terms of a step: the objective's, and what the embeddings lack of the teacher's.
+
+    Args:
+        run: before the step.
+        embedded: the step's embeddings.
+        taught: the teacher's of the same texts, None without a teacher.
+
+    Raises:
+        MarginError: if the margins of TCM leave no gap.
+    """
+    settings = run.config.distillation
+    is_alone = taught is not None and run.progress_ratio < settings.alone_ratio
+    # heads and product vectors learn meanwhile, and margins are watched
+    judged = embedded.detached() if is_alone else embedded
+    terms: Terms = run.objective(judged, run_ratio=run.progress_ratio)
+    if taught is not None:
+        terms.losses["distillation"] = teaching_term(embedded, taught, settings)
+    return terms
 
 
 def _next_batch(run: Run) -> Batch:
@@ -138,10 +162,10 @@ def _embed(
 
 
 def _gather(
-    run: Run, chunks: Sequence[_Chunk], parts: Sequence[Tensor], texts: int
+    run: Run, chunks: Sequence[_Chunk], parts: Sequence[Tensor], shape: tuple[int, int]
 ) -> Float[Tensor, "text dim"]:
     """Return the embeddings of all texts of the step, as values without a history."""
-    gathered = torch.zeros(texts, run.encoder.dim, device=run.machine.device)
+    gathered = torch.zeros(shape, device=run.machine.device)
     for chunk, part in zip(chunks, parts, strict=True):
         gathered[chunk.rows] = part.detach()
     run.ranks.add_up([gathered])
@@ -160,6 +184,24 @@ def _embedded(run: Run, batch: Batch, leaves: Float[Tensor, "text dim"]) -> Embe
         is_ignored=there(batch.is_ignored),
         sampled=there(batch.sampled),
     )
+
+
+@torch.no_grad()
+def _taught(
+    run: Run, batch: Batch, chunks: Sequence[_Chunk], embedded: EmbeddedBatch
+) -> EmbeddedBatch | None:
+    """Return the teacher's embeddings of the same texts, looked up or computed."""
+    teacher = run.teacher
+    if teacher is None:
+        return None
+    if teacher.known:
+        vectors = teacher.known.of(batch).to(run.machine.device)
+    else:
+        parts = [teacher.model(chunk.ids, chunk.mask) for chunk in chunks]
+        texts = len(batch.queries) + len(batch.products)
+        vectors = _gather(run, chunks, parts, (texts, teacher.model.dim))
+    queries = len(batch.queries)
+    return replace(embedded, queries=vectors[:queries], texts=vectors[queries:])
 
 
 def _finite_losses(terms: Terms, step: int) -> dict[str, float]:

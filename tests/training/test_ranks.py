@@ -138,6 +138,28 @@ def test_two_processes_train_prime_as_one_does_and_one_of_them_writes(
 
 
 @pytest.mark.slow
+def test_two_processes_follow_a_teacher_as_one_does(
+    tmp_path: Path, long_data: DataFolder, long_encoder: Path
+) -> None:
+    """Each computes the teacher's embeddings of its own chunks; with prefixes and one layer."""
+    config = _config(
+        long_encoder,
+        *EVERYTHING,
+        "encoder.layers=1",
+        "matryoshka.dims=[8]",
+        f"distillation.teacher={long_encoder}",
+        "distillation.alone_ratio=0.2",
+        "distillation.cache_mb=0",
+    )
+    fit(config, long_data, tmp_path / "alone")
+    with _two_processes(config, long_data, tmp_path / "together") as processes:
+        _, complaints = processes.communicate(timeout=300)
+
+    assert processes.returncode == 0, complaints
+    _must_agree(tmp_path / "together", tmp_path / "alone")
+
+
+@pytest.mark.slow
 def test_a_signal_to_the_launcher_leaves_a_state_from_which_one_process_goes_on(
     tmp_path: Path, long_data: DataFolder, long_encoder: Path
 ) -> None:

@@ -1,6 +1,9 @@
 """Objectives: functions of a similarity matrix and a positives mask, modules where they learn."""
 
 from training.losses.circle import circle as circle
+from training.losses.distillation import embedding_distance as embedding_distance
+from training.losses.distillation import similarity_divergence as similarity_divergence
+from training.losses.prefix import unit_prefix as unit_prefix
 from training.losses.prototype_network import LabelPrototypeNetwork as LabelPrototypeNetwork
 from training.losses.prototype_regulariser import prototype_regulariser as prototype_regulariser
 from training.losses.query_batch import QueryBatchObjective as QueryBatchObjective

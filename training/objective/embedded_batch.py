@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from training.losses.pairs import LEAST_SIMILARITY
+from training.losses.prefix import unit_prefix
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,12 @@ class EmbeddedBatch:
             own = similarity.gather(1, self.sampled[:, None])
             likely = ~self.is_positive & (similarity > own + margin)
         return replace(self, is_ignored=self.is_ignored | likely)
+
+    def prefix(self, dim: int) -> "EmbeddedBatch":
+        """Return the batch as an encoder would embed it that keeps the first ``dim`` entries."""
+        queries, texts = (unit_prefix(vectors, dim) for vectors in (self.queries, self.texts))
+        return replace(self, queries=queries, texts=texts)
+
+    def detached(self) -> "EmbeddedBatch":
+        """Return the batch as mere values: no objective on it moves the encoder."""
+        return replace(self, queries=self.queries.detach(), texts=self.texts.detach())

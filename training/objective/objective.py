@@ -10,7 +10,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from training.config_objective import ObjectiveSection
+from training.config_smaller import MatryoshkaSection
 from training.losses.pairs import Judgement, PairObjective
+from training.losses.prefix import unit_prefix
 from training.losses.query_batch import QueryBatchObjective
 from training.losses.query_label import QueryLabelObjective
 from training.objective.bases import base_terms
@@ -39,24 +41,46 @@ class Terms:
 class Objective(nn.Module):
     """A base with its products' vectors, the threshold-consistent margin, and ALC's two heads.
 
-    Only the products' vectors outlive the training; heads and margins are not exported.
+    Only the products' vectors outlive the training; heads and margins are not exported. Each
+    prefix of the embeddings that shall suffice alone has all of it but the products' vectors anew:
+    it has the prefixes of theirs.
 
     Source:
-        L = L_base + b1 L_ql + b2 L_qb, arXiv:2510.04551; TCM arXiv:2307.04047. That the heads
-        first learn from embeddings that they do not move is ours.
+        L = L_base + b1 L_ql + b2 L_qb, arXiv:2510.04551; TCM arXiv:2307.04047; prefixes
+        arXiv:2205.13147. That the heads first learn from embeddings that they do not move is ours.
     """
 
     def __init__(
-        self, settings: ObjectiveSection, dim: int, queries_of: Int64[np.ndarray, " product"]
+        self,
+        settings: ObjectiveSection,
+        dim: int,
+        queries_of: Int64[np.ndarray, " product"] | None,
+        matryoshka: MatryoshkaSection | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings
         self.side: ProductSide | None = None
-        if settings.base in ("dexa", "prime"):
+        if settings.base in ("dexa", "prime") and queries_of is not None:
             kind = SharedVectors if settings.base == "dexa" else Prototypes
             self.side = kind(dim, queries_of, settings.products)
         self.margin = ThresholdConsistentMargin(settings.tcm)
         self.heads = nn.ModuleDict(_heads(settings, dim))
+        self._prefixes = matryoshka.weighted() if matryoshka else []
+        self.prefixes = nn.ModuleDict(
+            {str(short): Objective(settings, short, None) for short, _ in self._prefixes}
+        )
+
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the weights of all heads, those of the prefixes last."""
+        yield from self.heads.parameters()
+        for _, below, _ in self._below():
+            yield from below.heads.parameters()
+
+    def left_out(self) -> dict[str, str]:
+        """Return why TCM is left out, by what it is left out of; empty where it is not."""
+        reasons = {"this run": self.margin.left_out}
+        reasons |= {f"prefix {short}": below.margin.left_out for short, below, _ in self._below()}
+        return {what: reason for what, reason in reasons.items() if reason is not None}
 
     def products(self, batch: EmbeddedBatch) -> Float[Tensor, "product dim"]:
         """Return the vectors that would be served for the batch's products."""
@@ -73,6 +97,24 @@ class Objective(nn.Module):
             MarginError: if the margins of TCM leave no gap.
         """
         products = self.products(batch)
+        terms = self._terms(batch, products, run_ratio)
+        for short, below, weight in self._below():
+            # the texts' own where no product has a vector yet: the bases ask whether it is so
+            cut = batch.prefix(short)
+            its = cut.texts if products is batch.texts else unit_prefix(products, short)
+            found = below._terms(cut, its, run_ratio)
+            terms.losses[f"prefix_{short}"] = weight * found.total()
+            terms.notes.update({f"prefix_{short}_{k}": v for k, v in found.notes.items()})
+        return terms
+
+    def _below(self) -> Iterator[tuple[int, "Objective", float]]:
+        """Yield dim, objective and weight of each prefix."""
+        for short, weight in self._prefixes:
+            yield short, cast("Objective", self.prefixes[str(short)]), weight
+
+    def _terms(
+        self, batch: EmbeddedBatch, products: Float[Tensor, "product dim"], run_ratio: float
+    ) -> Terms:
         similarity = batch.similarity_to(products)
         drop = self._settings.false_negatives
         if drop.drop:
