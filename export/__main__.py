@@ -51,8 +51,9 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> No
     from export.labelled_data import read_labelled_data  # noqa: PLC0415
     from export.promises import promise_lines  # noqa: PLC0415
     from training.checkpoint import load_checkpoint  # noqa: PLC0415
+    from training.cut import cut_checkpoint  # noqa: PLC0415
 
-    checkpoint = load_checkpoint(arguments.checkpoint)
+    checkpoint = cut_checkpoint(load_checkpoint(arguments.checkpoint), arguments.dim)
     products, sets = read_labelled_data(arguments, checkpoint)
     further = arguments.further_targets
     promise = Promise(

@@ -4,7 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
-from training.command import add_json, add_map
+from training.command import add_dim, add_json, add_map
 from training.data.matches import SPLITS
 
 STANDARD_TARGETS = (0.90, 0.95, 0.98)
@@ -66,6 +66,7 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
         help="confidence of each promise by itself, not of all of them together; default 0.95",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the part set aside; default 0")
+    add_dim(parser)
     add_map(parser)
     add_json(parser)
 

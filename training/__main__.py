@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service.contract.errors import DataError
 from training import labels_needed
-from training.command import add_json, add_map, run_command, write_json
+from training.command import add_dim, add_json, add_map, run_command, write_json
 from training.config import load_config
 from training.console import complain, say
 from training.data import prepare
@@ -84,6 +84,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="of the propensity-scored precision; default: %(default)s; LF-AmazonTitles: 0.6,2.6",
     )
+    add_dim(parser)
     add_json(parser)
     parser.set_defaults(run=_evaluate)
 
@@ -113,10 +114,11 @@ def _fit(arguments: argparse.Namespace) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from training.checkpoint import load_checkpoint  # noqa: PLC0415
     from training.comparison import TRAINED, compare  # noqa: PLC0415
+    from training.cut import cut_checkpoint  # noqa: PLC0415
 
     propensity = Propensity.parse(arguments.propensity)
     data = _read_data(arguments)
-    checkpoint = load_checkpoint(arguments.checkpoint)
+    checkpoint = cut_checkpoint(load_checkpoint(arguments.checkpoint), arguments.dim)
     queries = data.split(arguments.split)
     if not queries:
         message = f"{arguments.data} has no query with split {arguments.split}; choose another"

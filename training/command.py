@@ -53,6 +53,17 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_dim(parser: argparse.ArgumentParser) -> None:
+    """Add the option that cuts the embeddings of a checkpoint."""
+    parser.add_argument(
+        "--dim",
+        type=int,
+        metavar="ENTRIES",
+        help="cut embeddings to these first entries, one of the checkpoint's matryoshka.dims; "
+        "default: whole",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the option that writes a command's figures to a file."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
