@@ -12,7 +12,7 @@ from service.contract.tokens import TextTokeniser
 from service.encoder import Encoder
 from service.onnx_session import Device
 from service.recommender import Recommender
-from service.retrievers import FlatRetriever
+from service.retrievers.opening import open_retriever
 
 READ_BY_THE_ENCODER = (bundles.ENCODER, bundles.TOKENIZER)
 """Two bundles that agree in these files share one encoder in memory."""
@@ -25,7 +25,8 @@ class OpenBundle:
     Attributes:
         recommender: answers from it.
         manifest: what it is and what it promises.
-        folder: where it was read from; nothing is read from there any more.
+        folder: where it was read from. Of a large index and its vectors, pages are still read from
+            there, so no file of it may be written to; it may be removed.
     """
 
     recommender: Recommender
@@ -79,7 +80,7 @@ def load_recommender(bundle: bundles.Bundle, *, encoder: Encoder | None = None) 
     """
     return Recommender(
         encoder or _open_encoder(bundle, Device.CPU),
-        FlatRetriever.from_file(bundle.path(bundles.INDEX)),
+        open_retriever(bundle.folder, bundle.manifest.catalogue.retriever),
         Catalogue.from_file(bundle.path(bundles.CATALOGUE)),
         threshold=bundle.manifest.threshold,
     )

@@ -16,6 +16,7 @@ MANIFEST = "manifest.json"
 ENCODER = "encoder.onnx"
 TOKENIZER = "tokenizer.json"
 INDEX = "products.faiss"
+VECTORS = "vectors.npy"
 CATALOGUE = "products.parquet"
 GOLDEN = "golden.jsonl"
 REQUIRED = (ENCODER, TOKENIZER, INDEX, CATALOGUE, GOLDEN)
@@ -41,7 +42,8 @@ def open_bundle(folder: Path) -> Bundle:
         BundleIncompatibleError: if the bundle was made for another release.
     """
     manifest = _read_manifest(folder)
-    for name in REQUIRED:
+    retriever = manifest.catalogue.retriever
+    for name in (*REQUIRED, *(retriever.files if retriever else ())):
         if name not in manifest.files:
             message = f"{folder / MANIFEST} names no {name}; build the bundle again"
             raise BundleCorruptError(message)

@@ -9,6 +9,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from service.contract.calibration import Calibration, FurtherPoint, OperatingPoint
 from service.contract.record import Count, Record, Sha256
 
+from service.contract.retriever_record import RetrieverRecord
+
 SCHEMA_VERSION = 1
 """Raised whenever an older release could misread a manifest."""
 
@@ -48,6 +50,8 @@ class CatalogueRecord(Record):
         index: family of the FAISS index, for example ``Flat``.
         trained_vectors: how many products are served by a vector that training gave them, in
             place of the embedding of their text.
+        retriever: how the index is searched, and what was measured of it; None in bundles of
+            older releases, whose index is exact.
     """
 
     products: Annotated[int, Field(ge=1)]
@@ -55,11 +59,14 @@ class CatalogueRecord(Record):
     attributes: tuple[str, ...]
     index: str
     trained_vectors: Count = 0
+    retriever: RetrieverRecord | None = None
 
     @model_serializer(mode="wrap")
     def _as_older_bundles_wrote_it(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave ``trained_vectors`` out where it is 0, so that older bundles keep their bytes."""
+        """Leave out what is not there, so that older bundles keep their bytes."""
         fields = dump(self)
+        if self.retriever is None:
+            del fields["retriever"]
         if not self.trained_vectors:
             del fields["trained_vectors"]
         return fields

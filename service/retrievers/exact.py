@@ -23,29 +23,6 @@ def ranked(
     return np.take_along_axis(similarity, order, 1), np.take_along_axis(rows, order, 1)
 
 
-def similarities_of(
-    vectors: Float32[np.ndarray, "product dim"],
-    queries: Float32[np.ndarray, "query dim"],
-    rows: Int64[np.ndarray, "query rank"],
-) -> Float32[np.ndarray, "query rank"]:
-    """Return each query's inner products with some products, cut to [-1, 1]; NaN at row -1."""
-    found = np.matmul(vectors[np.maximum(rows, 0)], queries[:, :, np.newaxis])[:, :, 0]
-    return np.where(rows < 0, np.float32(np.nan), np.clip(found, -1.0, 1.0))
-
-
-def search_rows(
-    vectors: Float32[np.ndarray, "product dim"],
-    queries: Float32[np.ndarray, "query dim"],
-    k: int,
-    *,
-    rows: Int64[np.ndarray, " some"],
-) -> tuple[Float32[np.ndarray, "query k"], Int64[np.ndarray, "query k"]]:
-    """Return the ``k`` best of some products for each query, filled up with row -1."""
-    similarity = queries @ vectors[rows].T
-    found = ranked(similarity, np.broadcast_to(rows, similarity.shape), k)
-    return filled(*found, k)
-
-
 def filled(
     similarity: Float32[np.ndarray, "query rank"], rows: Int64[np.ndarray, "query rank"], k: int
 ) -> tuple[Float32[np.ndarray, "query k"], Int64[np.ndarray, "query k"]]:

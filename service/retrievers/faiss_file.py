@@ -4,9 +4,10 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32
 
 from service.contract.errors import BundleCorruptError
+from service.retrievers.exact_vectors import LARGE_BYTES
 
 
 def read_index(path: Path) -> faiss.Index:
@@ -16,8 +17,9 @@ def read_index(path: Path) -> faiss.Index:
         BundleCorruptError: if FAISS cannot read it, or it does not rank by inner product.
     """
     try:
-        index = faiss.read_index(str(path))
-    except RuntimeError as error:
+        large = path.stat().st_size >= LARGE_BYTES
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if large else 0)
+    except (OSError, RuntimeError) as error:
         message = f"{path} is no FAISS index ({error}); build the bundle again"
         raise BundleCorruptError(message) from error
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
@@ -29,8 +31,14 @@ def read_index(path: Path) -> faiss.Index:
     return index
 
 
-def only(allowed: Bool[np.ndarray, " product"]) -> faiss.SearchParameters:
-    """Return the parameters of a search that finds the allowed rows only."""
+def stored(index: faiss.Index) -> Float32[np.ndarray, "product dim"]:
+    """Return the vectors of an exact index where they lie; it must live as long as they."""
+    first = faiss.downcast_index(index).get_xb()  # pyright: ignore[reportAttributeAccessIssue]
+    vectors = faiss.rev_swig_ptr(first, index.ntotal * index.d)
+    return vectors.reshape(index.ntotal, index.d)
+
+
+def selector(allowed: Bool[np.ndarray, " product"]) -> faiss.IDSelector:
+    """Return what lets a search find the allowed rows only."""
     bitmap = np.packbits(allowed, bitorder="little")
-    selector = faiss.IDSelectorBitmap(bitmap)  # pyright: ignore[reportCallIssue]  # faiss wraps it
-    return faiss.SearchParameters(sel=selector)  # pyright: ignore[reportCallIssue]  # the same
+    return faiss.IDSelectorBitmap(bitmap)  # pyright: ignore[reportCallIssue]  # faiss wraps it

@@ -7,8 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from service.contract.errors import BundleCorruptError
-from service.retrievers.exact import must_fit, ranked, search_rows, similarities_of
-from service.retrievers.faiss_file import only, read_index
+from service.contract.retriever_record import Family
+from service.retrievers.exact import must_fit, ranked
+from service.retrievers.exact_vectors import ArrayVectors, exact_search, missing_as_nan
+from service.retrievers.faiss_file import read_index, selector, stored
 from service.retrievers.retriever import TIES
 
 FEW = 1024
@@ -18,12 +20,11 @@ FEW = 1024
 class FlatRetriever:
     """Nearest products by comparing all of them; safe to share between threads."""
 
-    family = "flat"
+    family = Family.FLAT
 
     def __init__(self, index: faiss.IndexFlat) -> None:
         self._index = index
-        flat = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
-        self.vectors: Float32[np.ndarray, "product dim"] = flat.reshape(index.ntotal, index.d)
+        self.vectors = ArrayVectors(stored(index), owner=index)
 
     @classmethod
     def from_file(cls, path: Path) -> "FlatRetriever":
@@ -64,12 +65,12 @@ class FlatRetriever:
         must_fit(allowed, self.products)
         rows = np.flatnonzero(allowed)
         if len(rows) <= FEW:
-            return search_rows(self.vectors, queries, k, rows=rows)
-        chosen = only(allowed)
+            return exact_search(self.vectors, queries, k, rows=rows)
+        chosen = faiss.SearchParameters(sel=selector(allowed))  # pyright: ignore[reportCallIssue]
         return ranked(*self._index.search(queries, more, params=chosen), k)
 
     def similarities(
         self, queries: Float32[np.ndarray, "query dim"], rows: Int64[np.ndarray, "query rank"]
     ) -> Float32[np.ndarray, "query rank"]:
         """Return the similarity of each query to given products; NaN where the row is -1."""
-        return similarities_of(self.vectors, queries, rows)
+        return missing_as_nan(self.vectors.similarities(queries, rows), rows)

@@ -1,6 +1,6 @@
 """What every family of index gives: the nearest products, with exact similarities."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -11,6 +11,7 @@ NOT_FOUND = -1
 """Stands for the row of a product where there is none; its similarity is minus infinity."""
 
 
+@runtime_checkable
 class Retriever(Protocol):
     """Nearest products by cosine similarity; safe to share between threads."""
 
