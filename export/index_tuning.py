@@ -82,7 +82,7 @@ def least(reaches: Callable[[int], bool], low: int, high: int) -> int | None:
     while not reaches(enough):
         if enough >= high:
             return None
-        short, enough = enough, min(2 * enough, high)
+        short, enough = enough, min(max(2 * enough, 1), high)
     while enough - short > max(1, enough // FINE):
         middle = (short + enough) // 2
         short, enough = (short, middle) if reaches(middle) else (middle, enough)

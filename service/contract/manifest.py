@@ -8,6 +8,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from service.contract.calibration import Calibration, FurtherPoint, OperatingPoint
 from service.contract.record import Count, Record, Sha256
+from service.contract.retriever_record import RetrieverRecord
 
 from service.contract.retriever_record import RetrieverRecord
 

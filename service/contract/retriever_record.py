@@ -3,7 +3,9 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from service.contract.record import Count, Ratio, Record
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -24,7 +26,7 @@ class Family(StrEnum):
     IVFPQ = "ivfpq"
 
 
-class RetrieverRecord(BaseModel):
+class RetrieverRecord(Record):
     """The index inside the bundle.
 
     Attributes:
@@ -45,14 +47,12 @@ class RetrieverRecord(BaseModel):
         seed: of the clusters, of the queries and of their halves.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     family: Family
-    clusters: Annotated[int, Field(ge=0)] = 0
-    width: Annotated[int, Field(ge=0)] = 0
-    candidates: Annotated[int, Field(ge=0)] = 0
-    promised_recall: Annotated[float, Field(gt=0, le=1)]
-    recall: Annotated[float, Field(ge=0, le=1)]
+    clusters: Count = 0
+    width: Count = 0
+    candidates: Count = 0
+    promised_recall: Ratio
+    recall: Ratio
     search_ms: _Positive
     flat_ms: _Positive | None = None
     queries: Annotated[int, Field(ge=1)]
