@@ -16,7 +16,10 @@ COPY service/ service/
 RUN mkdir training export deploy \
     && /opt/venv/bin/pip install --no-cache-dir --constraint "constraints/${VARIANT}.txt" \
        --no-build-isolation ".[service,${VARIANT}]" \
-    && /opt/venv/bin/pip uninstall --yes surematch hatchling editables pip
+    && /opt/venv/bin/pip uninstall --yes surematch hatchling editables setuptools pip
+# 55 MB that nothing here loads: pyarrow's RPC, its headers and its tests
+RUN cd "$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/pyarrow" \
+    && rm -rf tests include libarrow_flight* libarrow_python_flight* _flight*
 
 FROM ${BASE_IMAGE}
 # a named volume takes owner and mode of the folder it is mounted on

@@ -1,0 +1,103 @@
+"""Each expression of rules, alerts and panels has an answer in a Prometheus that scrapes us."""
+
+import threading
+from collections.abc import Generator
+
+import pytest
+
+from tests.monitoring import Rule, alerts, rules
+from tests.promql import selectors
+from tests.stack.expressions import Asked, of_panels, recorded
+from tests.stack.local_stack import Sample, Stack, wait_for
+from tests.stack.traffic import Traffic
+
+EMPTY: dict[str, str] = {}
+"""By rule or panel: why it is empty in a stack where nothing is broken."""
+
+
+@pytest.fixture(scope="module")
+def busy(stack: Stack) -> Generator[Stack]:
+    """The stack while callers do all that they can, again and again."""
+    stop = threading.Event()
+    failed: list[Exception] = []
+
+    def call() -> None:
+        traffic = Traffic(stack)
+        while not stop.wait(2):
+            try:
+                traffic.everything()
+                traffic.count(1, 0.5)
+            except Exception as error:  # told by the test that waits for its effect
+                failed.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    try:
+        yield stack
+    finally:
+        stop.set()
+        thread.join()
+    assert not failed, failed[0]
+
+
+def abbreviated(labels: frozenset[str], sample: Sample) -> bool:
+    """Whether a series has a label for each abbreviation, and no other."""
+    own = sample.labels.keys() - {"__name__"}
+    return len(own) == len(labels) and all(
+        any(name.split("_")[0] == short for name in own) for short in labels
+    )
+
+
+@pytest.mark.parametrize("asked", recorded(), ids=lambda asked: asked.where)
+def test_a_recording_rule_has_series_with_the_labels_of_its_name(busy: Stack, asked: Asked) -> None:
+    if asked.where in EMPTY:
+        assert busy.ask(asked.expression) == []
+        return
+
+    samples = wait_for(lambda: busy.ask(asked.where) or None, asked.where)
+
+    assert all(abbreviated(asked.labels, sample) for sample in samples), samples[0]
+
+
+@pytest.mark.parametrize("asked", of_panels(), ids=lambda asked: asked.where)
+def test_a_panel_has_series_with_the_labels_of_its_legend(busy: Stack, asked: Asked) -> None:
+    if asked.where in EMPTY:
+        assert busy.ask(asked.expression) == []
+        return
+
+    samples = wait_for(lambda: busy.ask(asked.expression) or None, asked.where)
+
+    assert all(asked.labels <= sample.labels.keys() for sample in samples), samples[0]
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert.name)
+def test_an_alert_is_evaluated_and_all_that_it_reads_is_there(busy: Stack, alert: Rule) -> None:
+    def evaluated() -> str | None:
+        found = [one for one in busy.rules() if one["name"] == alert.name]
+        return found[0]["health"] if found and found[0]["health"] != "unknown" else None
+
+    assert wait_for(evaluated, alert.name) == "ok"
+    for selector in selectors(alert.expression):
+        if selector.metric not in EMPTY:
+            wait_for(lambda name=selector.metric: busy.ask(name) or None, selector.metric)
+
+
+def test_prometheus_evaluates_every_rule_that_is_there(busy: Stack) -> None:
+    wait_for(
+        lambda: {rule["name"] for rule in busy.rules()} == {rule.name for rule in rules()} or None,
+        "all rules",
+    )
+
+
+def test_an_exception_is_the_name_of_something(busy: Stack) -> None:  # noqa: ARG001
+    names = {rule.name for rule in rules()} | {asked.where for asked in of_panels()}
+
+    assert EMPTY.keys() <= names
+
+
+def test_alertmanager_is_known_to_prometheus(busy: Stack) -> None:
+    found = wait_for(
+        lambda: busy.ask("prometheus_notifications_alertmanagers_discovered") or None, "one"
+    )
+
+    assert [sample.value for sample in found] == [1.0]
