@@ -16,10 +16,10 @@ from tests.training.tiny_runs import (
     stop_after,
 )
 from training import embedding
-from training.batches import assemble
+from training.batches import Batch, assemble
 from training.checkpoint import STATE, load_checkpoint
 from training.data.folders import DataFolder
-from training.dealing import companions
+from training.dealing import companions, prepare_step
 from training.embedding import embed
 from training.interruption import StoppedError
 from training.loop import fit
@@ -27,7 +27,7 @@ from training.objective.embedded_batch import EmbeddedBatch
 from training.objective.teaching import teaching_term
 from training.run import Run, set_up
 from training.run_log import read_log
-from training.step import terms_of
+from training.step import take_step, terms_of
 
 pytestmark = pytest.mark.usefixtures("without_curves")
 
@@ -103,6 +103,37 @@ def test_a_step_that_keeps_no_activations_gives_the_same_weights(
     assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) <= ATOL
 
 
+@pytest.mark.parametrize("limit", [0, 1])
+def test_the_gradient_is_that_of_all_terms_in_one_graph(
+    data: DataFolder, encoder: Path, limit: int
+) -> None:
+    """Without dropout, against all texts of the step in one padded batch."""
+    settings = (f"run.tokens_with_gradients={limit}", "optimiser.max_gradient_norm=1e9")
+    ways = (*taught(encoder, "looked up"), "distillation.alone_ratio=0")
+    run, _ = advanced(tiny_config(encoder, *ways, *settings), data, 5)
+    run.encoder.model.eval()
+    prepare_step(run)
+    rows = run.batch(run.step % run.steps_per_epoch)
+    batch = assemble(run.data, rows, companions(run), seed=0, step=run.step)
+    padded = run.tokeniser.pad(
+        run.data.queries.take(batch.queries) + run.data.products.take(batch.products)
+    )
+    vectors = run.encoder.model(torch.from_numpy(padded.ids), torch.from_numpy(padded.mask))
+    assert run.teacher is not None
+    assert run.teacher.known is not None
+    own, teachers = (in_batch(some, batch) for some in (vectors, run.teacher.known.of(batch)))
+    parameters = list(run.encoder.model.parameters())
+    expected = torch.autograd.grad(terms_of(run, own, teachers).total(), parameters)
+
+    losses = take_step(run).losses
+
+    assert {"distillation", "prefix_8", "prefix_16", "dexml"} == set(losses)
+    assert max(float(gradient.abs().max()) for gradient in expected) > 0.01
+    for parameter, gradient_of_all in zip(parameters, expected, strict=True):
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.grad, gradient_of_all, atol=1e-5)
+
+
 def test_alone_the_teacher_moves_the_encoder_and_then_the_objective_does_too(
     data: DataFolder, encoder: Path
 ) -> None:
@@ -167,18 +198,19 @@ def embedded(run: Run) -> tuple[EmbeddedBatch, EmbeddedBatch]:
     vectors = run.teacher.known.of(batch)
     torch.manual_seed(0)
     moved = torch.nn.functional.normalize(vectors + 0.1 * torch.randn_like(vectors), dim=1)
-    own, taught = (
-        EmbeddedBatch(
-            queries=some[: len(batch.queries)],
-            texts=some[len(batch.queries) :],
-            product_rows=torch.from_numpy(batch.products),
-            is_positive=torch.from_numpy(batch.is_positive),
-            is_ignored=torch.from_numpy(batch.is_ignored),
-            sampled=torch.from_numpy(batch.sampled),
-        )
-        for some in (moved.requires_grad_(), vectors)
+    return in_batch(moved.requires_grad_(), batch), in_batch(vectors, batch)
+
+
+def in_batch(vectors: torch.Tensor, batch: Batch) -> EmbeddedBatch:
+    """Return embeddings of a step's queries, then of its products, with what is known of them."""
+    return EmbeddedBatch(
+        queries=vectors[: len(batch.queries)],
+        texts=vectors[len(batch.queries) :],
+        product_rows=torch.from_numpy(batch.products),
+        is_positive=torch.from_numpy(batch.is_positive),
+        is_ignored=torch.from_numpy(batch.is_ignored),
+        sampled=torch.from_numpy(batch.sampled),
     )
-    return own, taught
 
 
 def gradient(loss: torch.Tensor, batch: EmbeddedBatch) -> torch.Tensor:
