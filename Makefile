@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-rules unit test-slow test-data test-service images up stack bench bench-peers bench-memory bench-swaps sbom audit fix constraints clean
+.PHONY: help setup demo test check check-rules dashboards unit test-slow test-data test-service images up stack bench bench-peers bench-memory bench-swaps sbom audit fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ test-data: setup ## the same on real data; SUREMATCH_DATA names their folder
 
 check-rules: setup ## Prometheus rules and Alertmanager's routes, by promtool and amtool
 	$(BIN)/pytest -q -m promtool tests/deploy
+
+dashboards: setup ## write Grafana's dashboards anew from deploy/dashboards
+	$(BIN)/python -m deploy.dashboards
 
 test-service: ## the service alone, without torch, on PYTHON (try python3.12): install and test it
 	$(PYTHON) -m venv --clear $(VENV)-service
