@@ -48,6 +48,7 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> No
     if any(files) if arguments.data else not all(files[:2]):
         parser.error("give --data, or --products with --calibration [--validation]")
     from export.build import Promise, build_bundle  # noqa: PLC0415  # torch is slow to import
+    from export.index_choice import IndexWish  # noqa: PLC0415
     from export.labelled_data import read_labelled_data  # noqa: PLC0415
     from export.promises import promise_lines  # noqa: PLC0415
     from training.checkpoint import load_checkpoint  # noqa: PLC0415
@@ -61,7 +62,13 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> No
         arguments.confidence,
         STANDARD_TARGETS if further is None else further,
     )
-    bundle = build_bundle(checkpoint, products, sets, arguments.out, promise=promise)
+    index = IndexWish(
+        None if arguments.index == "auto" else arguments.index,
+        recall=arguments.recall,
+        memory_bytes=arguments.index_memory,
+        seed=arguments.seed,
+    )
+    bundle = build_bundle(checkpoint, products, sets, arguments.out, promise=promise, index=index)
     calibration = bundle.manifest.calibration
     say(f"bundle {bundle.manifest.bundle_id} written to {arguments.out}")
     for line in promise_lines(bundle.manifest, shown=calibration.target_precision):

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from export.bundle_writer import new_bundle, seal
 from export.golden_examples import TOLERANCE, golden_examples
+from export.index_build import write_retriever
+from export.index_choice import IndexWish
 from export.onnx_encoder import write_onnx
 from export.operating_point import LabelledSets, calibrate
 from export.parity import check_parity
-from export.product_index import make_vectors, write_index
+from export.product_index import CatalogueVectors, make_vectors
 from export.product_table import write_catalogue
 from export.read_products import ReadProducts
 from export.work_folder import work_beside
@@ -20,11 +22,12 @@ from service.contract import manifest as manifests
 from service.contract.bundle import Bundle, digest_file
 from service.contract.golden import write_golden
 from service.contract.release import RELEASE
+from service.contract.retriever_record import Family, RetrieverRecord
 from service.contract.text import NORMALISER_VERSION
 from service.contract.tokens import TextTokeniser
 from service.encoder import Encoder
 from service.recommender import Recommender
-from service.retrievers import FlatRetriever
+from service.retrievers.opening import open_retriever
 from training.checkpoint import Checkpoint
 from training.console import say
 from training.data.products import Products
@@ -54,25 +57,39 @@ def build_bundle(
     out: Path,
     *,
     promise: Promise,
+    index: IndexWish | None = None,
 ) -> Bundle:
     """Write the bundle of a trained encoder and a catalogue to ``out``, whole or not at all.
 
-    Vectors that a build of the same things made before it was interrupted are not made again.
+    The index is the one that ``index`` asks for; without it, by what is measured, with 0.99 of the
+    nearest products found. Vectors that a build of the same things made before it was
+    interrupted are not made again.
 
     Raises:
         BundleError: if ``out`` is taken, another process builds it, it cannot be written, or the
             export does not match the encoder.
-        ConfigError: if the products lack a column that the encoder was trained on.
+        ConfigError: if the products lack a column that the encoder was trained on, or no such
+            index can be had.
     """
     texts = products.texts(checkpoint.config.data.product_text)
     with work_beside(out) as work, new_bundle(out, within=work) as folder:
         say("exporting the encoder to ONNX")
         encoder, parity_error = _export_encoder(checkpoint, folder, _parity_texts(texts, sets))
         catalogue = ReadProducts.of(products, texts, encoder.tokeniser)
-        record = _write_products(checkpoint, folder, encoder, catalogue, work=work)
+        index = index or IndexWish()
+        queries = encoder.embed([query.text for query in sets.validation])
+        made = _make_vectors(checkpoint, folder, encoder, catalogue, work=work)
+        retriever = write_retriever(
+            folder,
+            made.table,
+            wanted=index,
+            queries=queries,
+            product_ids=products.product_ids(),
+        )
+        record = _catalogue_record(checkpoint, catalogue, retriever, trained=made.trained)
         recommender = Recommender(
             encoder,
-            FlatRetriever.from_file(folder / bundles.INDEX),
+            open_retriever(folder, record.retriever),
             Catalogue.from_file(folder / bundles.CATALOGUE),
             threshold=None,
         )
@@ -106,32 +123,38 @@ def _export_encoder(
     return encoder, check_parity(checkpoint.encoder, encoder, texts)
 
 
-def _write_products(
+def _make_vectors(
     checkpoint: Checkpoint,
     folder: Path,
     encoder: Encoder,
     catalogue: ReadProducts,
     *,
     work: Path,
-) -> manifests.CatalogueRecord:
-    """Write product table and index; return what the manifest says of them."""
+) -> CatalogueVectors:
+    """Write the product table; return the products' vectors."""
     path = folder / bundles.CATALOGUE
     write_catalogue(path, catalogue, trained_products=checkpoint.trained_products)
     vectors = checkpoint.product_vectors
     encoder_sha256 = digest_file(folder / bundles.ENCODER).sha256
     made = make_vectors(work, encoder, catalogue, vectors, encoder_sha256=encoder_sha256)
-    write_index(folder / bundles.INDEX, made.table)
     if vectors is not None:
         say(
             f"{made.trained} of {len(catalogue.products)} products are served by the vector that "
             "training gave them, the others by their text"
         )
+    return made
+
+
+def _catalogue_record(
+    checkpoint: Checkpoint, catalogue: ReadProducts, retriever: RetrieverRecord, *, trained: int
+) -> manifests.CatalogueRecord:
     return manifests.CatalogueRecord(
         products=len(catalogue.products),
         product_text=checkpoint.config.data.product_text,
         attributes=catalogue.products.attribute_names,
-        index="Flat",
-        trained_vectors=made.trained,
+        index="Flat" if retriever.family is Family.FLAT else retriever.family.value,
+        trained_vectors=trained,
+        retriever=retriever,
     )
 
 

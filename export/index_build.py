@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import faiss
 import numpy as np
 from jaxtyping import Float32
 
-from export.index_choice import GIGABYTE, Choice, IndexWish, choose
+from export.faiss_writer import write_faiss_file
+from export.index_choice import Choice, IndexWish, choose
 from export.index_families import Built
 from export.index_measures import Stopwatch, Yardstick, median_milliseconds
+from export.index_options import GIGABYTE
 from export.index_queries import TuningQueries, draw_queries
 from service.contract import bundle as bundles
 from service.contract.errors import BundleError
 from service.contract.retriever_record import RetrieverRecord
-from training.console import first_line, say
+from training.console import say
 
 _BLOCK = 65_536
 
@@ -99,7 +100,7 @@ def _write(
     """Write the files of an index; return their names."""
     path = folder / bundles.INDEX
     try:
-        faiss.write_index(built.index, str(path))
+        write_faiss_file(path, built.index)
         if built.keeps_vectors:
             return (bundles.INDEX,)
         path = folder / bundles.VECTORS
@@ -108,8 +109,9 @@ def _write(
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, len(vectors), _BLOCK):
                 file.write(np.ascontiguousarray(vectors[start : start + _BLOCK]).data)
-    except (OSError, RuntimeError) as error:
-        message = f"{path} cannot be written ({first_line(error)}); make room and build again"
+    except OSError as error:
+        why = error.strerror
+        message = f"{path} cannot be written ({why}); make room, then run the same command again"
         raise BundleError(message) from error
     return (bundles.INDEX, bundles.VECTORS)
 

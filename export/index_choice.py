@@ -8,6 +8,7 @@ from jaxtyping import Float32
 
 from export.index_families import LEAST_PRODUCTS, build, size_bytes
 from export.index_measures import Yardstick
+from export.index_options import GIGABYTE
 from export.index_tuning import Tuned, tune
 from service.contract.errors import ConfigError
 from service.contract.retriever_record import Family
@@ -21,7 +22,6 @@ WORTH_IT = 2.0
 """An index is taken in place of the exact one if it is so many times as fast."""
 SLOW_TO_BUILD = 200_000
 """Above so many products a graph is built only where it is asked for: it takes minutes."""
-GIGABYTE = 10**9
 FAST = (Family.IVFPQ, Family.IVF, Family.HNSW)
 SMALLER = (Family.INT8, Family.FP16)
 """They compare every product as the exact index does: taken only where that has no room."""

@@ -4,6 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
+from export.index_options import add_index
 from training.command import add_dim, add_json, add_map
 from training.data.matches import SPLITS
 
@@ -65,7 +66,10 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="confidence of each promise by itself, not of all of them together; default 0.95",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the part set aside; default 0")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of all that is drawn by chance; default 0"
+    )
+    add_index(parser)
     add_dim(parser)
     add_map(parser)
     add_json(parser)

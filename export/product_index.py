@@ -1,13 +1,11 @@
-"""The catalogue's vectors, made block by block into a file, and the index over them."""
+"""The catalogue's vectors, made block by block into a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import faiss
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from export.faiss_writer import write_faiss_file
 from export.read_products import ReadProducts
 from export.vector_file import VectorFile
 from export.vector_plan import VectorPlan, plan_vectors
@@ -77,18 +75,6 @@ def make_vectors(
             say(f"{file.done} of {len(catalogue.products)} products were embedded before")
         _fill(file, encoder, catalogue, plan)
         return CatalogueVectors(file.table(), plan.trained_products)
-
-
-def write_index(path: Path, vectors: Float32[np.ndarray, "product dim"]) -> None:
-    """Write an exact inner-product index of unit vectors, reading them block by block.
-
-    Raises:
-        BundleError: if the file cannot be written.
-    """
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    for start in range(0, len(vectors), _BLOCK):
-        index.add(np.ascontiguousarray(vectors[start : start + _BLOCK]))
-    write_faiss_file(path, index)
 
 
 def _fill(file: VectorFile, encoder: Encoder, catalogue: ReadProducts, plan: VectorPlan) -> None:

@@ -10,8 +10,6 @@ from service.contract.calibration import Calibration, FurtherPoint, OperatingPoi
 from service.contract.record import Count, Record, Sha256
 from service.contract.retriever_record import RetrieverRecord
 
-from service.contract.retriever_record import RetrieverRecord
-
 SCHEMA_VERSION = 1
 """Raised whenever an older release could misread a manifest."""
 

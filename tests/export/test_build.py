@@ -189,12 +189,14 @@ def test_a_bundle_without_trained_vectors_has_the_manifest_of_older_releases(bun
     written = json.loads((bundle / "manifest.json").read_text())["catalogue"]
 
     assert manifest.catalogue.trained_vectors == 0
-    assert set(written) == {"products", "product_text", "attributes", "index"}
+    assert set(written) == {"products", "product_text", "attributes", "index", "retriever"}
+    older = manifest.catalogue.model_copy(update={"retriever": None})
+    assert set(older.model_dump(mode="json")) == set(written) - {"retriever"}
     some = manifest.catalogue.model_copy(update={"trained_vectors": 3})
     assert CatalogueRecord.model_validate(some.model_dump(mode="json")) == some
 
 
-def _interrupted(*_: object) -> None:
+def _interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -204,7 +206,7 @@ def test_an_interrupted_build_is_gone_on_with_and_leaves_one_bundle(
     sets = labelled_sets(data.split("calibration"), data.split("validation"), seed=0)
     promise = Promise(0.8, 0.95)
     with monkeypatch.context() as patch:
-        patch.setattr(build, "write_index", _interrupted)
+        patch.setattr(build, "write_retriever", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             build_bundle(checkpoint, data.products, sets, tmp_path / "b", promise=promise)
     assert [path.name for path in tmp_path.iterdir()] == [".b.partial"]
@@ -232,7 +234,7 @@ STEPS = {
     "write_onnx": set[str](),
     "write_catalogue": set[str](),
     "make_vectors": set[str](),
-    "write_index": {VECTORS, NOTES},
+    "write_retriever": {VECTORS, NOTES},
     "write_golden": {VECTORS, NOTES},
     "seal": {VECTORS, NOTES},
 }

@@ -1,12 +1,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pytest
 
 from export import product_index
-from export.product_index import make_vectors, write_index
+from export.product_index import make_vectors
 from export.read_products import ReadProducts
 from export.vector_file import NOTES
 from service.contract.errors import BundleError
@@ -89,11 +88,8 @@ def test_rows_are_those_of_the_catalogue_whatever_the_block(
     monkeypatch.setattr(product_index, "_BLOCK", 3)
 
     vectors, trained = made(tmp_path, encoder, read(encoder))
-    write_index(tmp_path / "index", vectors)
 
     assert trained == 0
-    index = faiss.read_index(str(tmp_path / "index"))
-    assert np.array_equal(index.reconstruct_n(0, index.ntotal), vectors)
     assert np.allclose(vectors, encoder.embed(TITLES), atol=1e-6)
     assert np.array_equal(vectors[-2], vectors[-1])
 
@@ -107,12 +103,6 @@ def test_a_product_that_the_encoder_fails_on_is_named(
 
     with pytest.raises(BundleError, match="fails on product 'p-6'; train again"):
         made(tmp_path, encoder, read(encoder))
-
-
-def test_an_index_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="cannot be written") as caught:
-        write_index(tmp_path / "no" / "index", unit_vectors(3))
-    assert "\n" not in str(caught.value)
 
 
 def test_a_trained_vector_is_indexed_as_it_is_and_the_others_are_embedded(
