@@ -55,7 +55,8 @@ def taught(encoder: Path, way: str) -> tuple[str, ...]:
 def test_a_resumed_run_gives_the_very_weights_of_an_uninterrupted_one(
     tmp_path: Path, data: DataFolder, encoder: Path, base: str, way: str
 ) -> None:
-    config = everything(encoder, base, *taught(encoder, way), "run.validate_every_epochs=0")
+    shorter = ("run.epochs=2", "run.validate_every_epochs=0")
+    config = everything(encoder, base, *taught(encoder, way), *shorter)
     fit(config, data, tmp_path / "whole")
     for steps in (3, 4):
         with pytest.raises(StoppedError):
@@ -73,14 +74,15 @@ def test_a_resumed_run_gives_the_very_weights_of_an_uninterrupted_one(
 def test_a_state_from_before_there_were_teachers_goes_on(
     tmp_path: Path, data: DataFolder, encoder: Path
 ) -> None:
-    fit(tiny_config(encoder), data, tmp_path / "whole")
+    config = tiny_config(encoder, "run.epochs=1", "run.validate_every_epochs=0")
+    fit(config, data, tmp_path / "whole")
     with pytest.raises(StoppedError):
-        fit(tiny_config(encoder), data, tmp_path / "out", should_stop=stop_after(4))
+        fit(config, data, tmp_path / "out", should_stop=stop_after(3))
     state = torch.load(tmp_path / "out" / STATE, weights_only=True)
     del state["teacher"]
     torch.save(state, tmp_path / "out" / STATE)
 
-    fit(tiny_config(encoder), data, tmp_path / "out")
+    fit(config, data, tmp_path / "out")
 
     assert same(weights(tmp_path / "out"), weights(tmp_path / "whole"))
 
@@ -94,7 +96,7 @@ def test_a_step_that_keeps_no_activations_gives_the_same_weights(
         advanced(
             everything(encoder, "dexml", *taught(encoder, way), f"run.tokens_with_gradients={n}"),
             data,
-            9,
+            6,
         )[0]
         for n in (0, 1)
     )
@@ -154,7 +156,7 @@ def test_a_student_comes_close_to_its_teacher_on_texts_it_was_not_trained_on(
     data: DataFolder, encoder: Path, finished: Path, form: str
 ) -> None:
     alone = ("distillation.alone_ratio=1.0", f"distillation.form={form}", "encoder.layers=1")
-    lessons = (f"distillation.teacher={finished}", "run.epochs=12", "distillation.weight=10.0")
+    lessons = (f"distillation.teacher={finished}", "run.epochs=8", "distillation.weight=10.0")
     run = set_up(tiny_config(encoder, *alone, *lessons), data)
     before = distances(run, data)
 
