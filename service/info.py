@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.manifest import EncoderRecord, FurtherPoint, Manifest, OperatingPoint
+from service.contract.retriever_record import RetrieverRecord
 from service.contract.text import MAX_TEXT_CHARACTERS
 from service.encoder import Encoder
 from service.onnx_session import Device
@@ -28,6 +29,10 @@ class CatalogueInfo(_Record):
         Sequence[str], Field(description="columns that make the text of a product")
     ]
     index: str
+    retriever: Annotated[
+        RetrieverRecord | None,
+        Field(description="how the index is searched and what was measured at its build"),
+    ]
 
 
 class OperatingPointInfo(_Record):
@@ -134,6 +139,7 @@ def info_of(bundle: OpenBundle, settings: Settings, *, target_precision: float) 
             fields=bundle.recommender.catalogue.fields,
             product_text=manifest.catalogue.product_text,
             index=manifest.catalogue.index,
+            retriever=manifest.catalogue.retriever,
         ),
         operating_point=_operating_point(promise.operating_point),
         explanation=promise.explanation,

@@ -21,6 +21,7 @@ from service.observers import BatchMetrics, CacheMetrics
 from service.onnx_session import Device
 from service.opening import OpenBundle, open_bundle_to_serve
 from service.problems import not_ready
+from service.recall_probe import RecallProbe
 from service.settings import Settings
 from service.tracing import open_tracer
 from service.warm_up import warm_up
@@ -55,6 +56,7 @@ class Serving:
 
     answering: Answering
     keeper: BundleKeeper
+    _probe: RecallProbe
 
     def __init__(
         self, settings: Settings, callers: Callers, opener: BundleOpener | None = None
@@ -78,6 +80,11 @@ class Serving:
         settings = self.settings
         self.generation = None
         self.keeper = self._make_keeper()
+        self._probe = RecallProbe(
+            settings.recall_probe_share,
+            on_compared=self.metrics.count_recall,
+            on_dropped=self.metrics.count_probe_dropped,
+        )
         one_owner = settings.device is Device.CUDA
         tokens = {
             Lane.INTERACTIVE: settings.max_interactive_tokens,
@@ -104,6 +111,7 @@ class Serving:
         """Answer nothing more."""
         self.keeper.close()
         self.answering.close()
+        self._probe.close()
 
     def opened(self) -> Generation:
         """Return what answers now.
@@ -159,6 +167,7 @@ class Serving:
         return BundleKeeper(hooks, opener=self._opener or opener)
 
     def _warm_up(self, new: OpenBundle) -> None:
+        self._probe.watch(new.recommender.retriever)
         encoder = new.recommender.encoder
         if encoder.budget.tokens_per_second is None:  # else it is the one that serves already
             encoder.on_failure = self.metrics.count_encoder_failure

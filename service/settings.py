@@ -106,6 +106,16 @@ class Settings(BaseSettings):
         int, Field(ge=0, description="memory for answers of texts that repeat; 0 is none")
     ] = 64 * 1024 * 1024
 
+    recall_probe_share: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="of searches in an approximate index, compared with exact ones behind",
+        ),
+    ] = 0.001
+
     drain_seconds: Annotated[
         float,
         Field(

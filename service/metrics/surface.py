@@ -16,6 +16,7 @@ from service.metrics.http_requests import HttpSeries
 from service.metrics.process import add_process_series
 from service.metrics.promises import PromiseSeries
 from service.metrics.queues import QueueSeries
+from service.metrics.recall import RecallSeries
 from service.metrics.stages import StageSeries
 
 
@@ -52,6 +53,9 @@ class Metrics:
         self._bundle = BundleSeries(self.registry, wall_clock=wall_clock)
         self.count_swap = self._bundle.count_swap
         self._promises = PromiseSeries(self.registry, wall_clock=wall_clock)
+        self._recall = RecallSeries(self.registry)
+        self.count_recall = self._recall.count_compared
+        self.count_probe_dropped = self._recall.count_dropped
 
     def show_bundle(self, manifest: Manifest, *, generation: int) -> None:
         """Show which bundle answers from now on, and what it promises.
@@ -62,6 +66,7 @@ class Metrics:
         """
         self._bundle.show(manifest, generation=generation)
         self._promises.show(manifest)
+        self._recall.begin()
         self._decisions.expect_targets(manifest.target_precisions)
 
     def render(self) -> bytes:

@@ -42,7 +42,7 @@ class ApproximateRetriever:
     Attributes:
         family: kind of the index.
         effort: what a search visits.
-        watcher: is told of each search over all products, in its thread; None tells nobody.
+        watcher: is told of the queries of each search, in its thread; None tells nobody.
     """
 
     def __init__(
@@ -88,13 +88,12 @@ class ApproximateRetriever:
         the allowed ones exactly where they are few or where the index found too few.
         """
         k = min(k, self.products)
-        if allowed is not None:
-            must_fit(allowed, self.products)
-            return self._search_allowed(queries, k, allowed)
-        found = self._search(queries, k)
         if self.watcher is not None:
             self.watcher(self, queries)
-        return found
+        if allowed is None:
+            return self._search(queries, k)
+        must_fit(allowed, self.products)
+        return self._search_allowed(queries, k, allowed)
 
     def similarities(
         self, queries: Float32[np.ndarray, "query dim"], rows: Int64[np.ndarray, "query rank"]

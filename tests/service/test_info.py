@@ -41,6 +41,7 @@ def test_info_tells_bundle_promise_and_limits(tmp_path: Path) -> None:
             "fields": ["category", "brand"],
             "product_text": ["title"],
             "index": "Flat",
+            "retriever": None,
         },
         "operating_point": point,
         "explanation": "invented for tests",

@@ -43,6 +43,7 @@ def test_the_defaults_are_safe_and_known() -> None:
         "max_bulk_tokens": 131072,
         "deadline_seconds": 60.0,
         "cache_bytes": 64 * 1024 * 1024,
+        "recall_probe_share": 0.001,
         "drain_seconds": 0.0,
         "shutdown_seconds": 30,
         "log_level": "info",

@@ -14,6 +14,7 @@ from service.metrics import (
     CANCELLED_STAGES,
     DEADLINE_STAGES,
     METHODS,
+    PROBE_RESULTS,
     REJECTIONS,
     ROUTES,
     STAGES,
@@ -43,7 +44,7 @@ CLOSED: Mapping[str, set[str]] = {
     "kind": set(Failure),
     "stage": {*STAGES, *CANCELLED_STAGES, *DEADLINE_STAGES},
     "reason": {*Reason, *Release, *REJECTIONS},
-    "result": {*SWAP_RESULTS, *CACHE_RESULTS, "answered", "error"},
+    "result": {*SWAP_RESULTS, *CACHE_RESULTS, *PROBE_RESULTS, "answered", "error"},
     "route": {route for _, route in ROUTES},
     "method": {*METHODS, "other"},
     "code": {str(code) for codes in ROUTES.values() for code in codes},
@@ -93,6 +94,8 @@ def use_the_batcher(metrics: Metrics) -> None:
     metrics.watch_ready(lambda: True)
     metrics.show_cache(entries=1, size=1)
     metrics.count_evictions(1)
+    metrics.count_recall(1.0)
+    metrics.count_probe_dropped()
     for result in SWAP_RESULTS:
         metrics.count_swap(result, 1.0)
 
