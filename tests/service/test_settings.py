@@ -58,6 +58,7 @@ VALUES = {
     "allow_anonymous": "true",
     "wait_for_bundle": "true",
     "device": "cuda",
+    "recall_probe_share": "0.5",
 }
 
 
