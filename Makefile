@@ -10,6 +10,8 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 JOBS ?= 2
 DATA ?=
+PROMETHEUS ?= http://127.0.0.1:9090
+MINUTES ?= 60
 IMAGE_FLAGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 VENV := .venv
@@ -17,7 +19,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-rules dashboards unit test-slow test-data test-service images up stack bench bench-peers bench-memory bench-swaps sbom audit fix constraints clean
+.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-peers bench-memory bench-swaps sbom audit fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +64,9 @@ check-rules: setup ## Prometheus rules and Alertmanager's routes, by promtool an
 
 dashboards: setup ## write Grafana's dashboards anew from deploy/dashboards
 	$(BIN)/python -m deploy.dashboards
+
+dashboard-pictures: setup ## draw both dashboards from a running Prometheus: PROMETHEUS=URL MINUTES=60
+	$(BIN)/python -m deploy.pictures --prometheus $(PROMETHEUS) --minutes $(MINUTES)
 
 test-service: ## the service alone, without torch, on PYTHON (try python3.12): install and test it
 	$(PYTHON) -m venv --clear $(VENV)-service

@@ -1,15 +1,11 @@
 """Where the dashboards lie, and how they get there."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.dashboards import coverage, service
+from deploy.dashboards.boards import BOARDS
 from deploy.dashboards.grafana import to_json
-from deploy.dashboards.panel import Board
 
 FOLDER = Path(__file__).parent.parent / "grafana" / "dashboards"
-BOARDS: Mapping[str, Board] = {board.name: board for board in (coverage.BOARD, service.BOARD)}
-"""Every dashboard by its name."""
 
 
 def write_all(folder: Path = FOLDER) -> list[Path]:

@@ -18,13 +18,11 @@ from grafana_foundation_sdk.models import common as looks
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from deploy.dashboards.panel import Board, Kind, Panel, Query, Unit
+from deploy.dashboards.panel import SWAPS, Board, Kind, Panel, Query, Unit
 
 SOURCE = looks.DataSourceRef(type_val="prometheus", uid="${datasource}")
 TEXT_SIZE = 28
 """Of large numbers, in pixels: six of them side by side on a laptop."""
-SWAPS = 'surematch_index_loaded_timestamp_seconds{job="surematch"} * 1000'
-"""When each replica began to answer from another bundle, in milliseconds."""
 
 
 def to_json(board: Board) -> str:
@@ -78,7 +76,7 @@ def _swaps() -> dashboard.AnnotationQuery:
         .datasource(SOURCE)
         .enable(True)
         .icon_color("purple")
-        .expr(SWAPS)
+        .expr(f"{SWAPS} * 1000")  # Grafana counts in milliseconds
         .use_value_for_time(True)
         .title_format("Bundle swapped")
         .text_format("{{instance}}")

@@ -12,6 +12,9 @@ JOB = 'job="surematch"'
 PER_SCRAPES = "$__rate_interval"
 """A range of a few scrapes, for rates."""
 
+SWAPS = f"surematch_index_loaded_timestamp_seconds{{{JOB}}}"
+"""When each replica began to answer from its bundle, in Unix time; marked on every panel."""
+
 
 class Kind(StrEnum):
     """How a panel is drawn."""

@@ -10,7 +10,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from deploy.dashboards.files import BOARDS, FOLDER, write_all
+from deploy.dashboards.boards import BOARDS
+from deploy.dashboards.files import FOLDER, write_all
 from deploy.dashboards.panel import Board
 from tests.monitoring import DEPLOY, load_yaml
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from deploy.dashboards.files import BOARDS
+from deploy.dashboards.boards import BOARDS
 from deploy.dashboards.panel import COLUMNS, Board, Kind, Panel, Unit
 from tests.monitoring import alerts, exposed, faults_of
 
