@@ -51,6 +51,7 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> No
     from export.index_choice import IndexWish  # noqa: PLC0415
     from export.labelled_data import read_labelled_data  # noqa: PLC0415
     from export.promises import promise_lines  # noqa: PLC0415
+    from export.signals import SignalOptions  # noqa: PLC0415
     from training.checkpoint import load_checkpoint  # noqa: PLC0415
     from training.cut import cut_checkpoint  # noqa: PLC0415
 
@@ -68,7 +69,10 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> No
         memory_bytes=arguments.index_memory,
         seed=arguments.seed,
     )
-    bundle = build_bundle(checkpoint, products, sets, arguments.out, promise=promise, index=index)
+    signals = SignalOptions(arguments.identifiers, arguments.lexical, arguments.score)
+    bundle = build_bundle(
+        checkpoint, products, sets, arguments.out, promise=promise, index=index, signals=signals
+    )
     calibration = bundle.manifest.calibration
     say(f"bundle {bundle.manifest.bundle_id} written to {arguments.out}")
     for line in promise_lines(bundle.manifest, shown=calibration.target_precision):
@@ -116,7 +120,9 @@ def _recommend(arguments: argparse.Namespace) -> None:
     column_map.check_all_applied()
     recommender, manifest = open_recommender(arguments.bundle)
     target = promise_asked_for(manifest, arguments.target_precision).target_precision
-    deciding = recommender.with_threshold(manifest.threshold_at(target))
+    deciding = recommender.with_threshold(
+        manifest.threshold_at(target), rules=manifest.rules_at(target)
+    )
     answers = recommend_file(deciding, queries, arguments.out, k=arguments.k)
     accepted = sum(answer.decision == "auto_accepted" for answer in answers)
     say(f"{len(answers)} queries answered, {accepted} auto-accepted; written to {arguments.out}")

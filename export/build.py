@@ -10,11 +10,12 @@ from export.golden_examples import TOLERANCE, golden_examples
 from export.index_build import write_retriever
 from export.index_choice import IndexWish
 from export.onnx_encoder import write_onnx
-from export.operating_point import LabelledSets, calibrate
+from export.operating_point import LabelledSets, calibrate_all
 from export.parity import check_parity
 from export.product_index import CatalogueVectors, make_vectors
 from export.product_table import write_catalogue
 from export.read_products import ReadProducts
+from export.signals import SignalOptions, add_signals, with_points
 from export.work_folder import work_beside
 from service.catalogue import Catalogue
 from service.contract import bundle as bundles
@@ -50,7 +51,7 @@ class Promise:
     further_targets: Collection[float] = ()
 
 
-def build_bundle(
+def build_bundle(  # noqa: PLR0913  # every one of them is a choice of whoever builds
     checkpoint: Checkpoint,
     products: Products,
     sets: LabelledSets,
@@ -58,6 +59,7 @@ def build_bundle(
     *,
     promise: Promise,
     index: IndexWish | None = None,
+    signals: SignalOptions | None = None,
 ) -> Bundle:
     """Write the bundle of a trained encoder and a catalogue to ``out``, whole or not at all.
 
@@ -93,20 +95,24 @@ def build_bundle(
             Catalogue.from_file(folder / bundles.CATALOGUE),
             threshold=None,
         )
-        calibration = calibrate(
+        known, recommender = add_signals(recommender, folder, catalogue, sets, signals)
+        calibrated = calibrate_all(
             recommender,
             sets,
             target_precision=promise.target_precision,
             confidence=promise.confidence,
             further_targets=promise.further_targets,
         )
+        calibration, known = calibrated.calibration, with_points(known, calibrated)
         point = calibration.operating_point
-        final = recommender.with_threshold(point.threshold if point else None)
+        rules = known.rules_at(promise.target_precision) if known else None
+        final = recommender.with_threshold(point.threshold if point else None, rules=rules)
         asked = [query.text for query in sets.validation + sets.calibration]
         write_golden(folder / bundles.GOLDEN, golden_examples(final, asked))
 
         def manifest(files: dict[str, manifests.FileDigest]) -> manifests.Manifest:
-            return _manifest(checkpoint, record, encoder, calibration, parity_error, files)
+            made = _manifest(checkpoint, record, encoder, calibration, parity_error, files)
+            return made.model_copy(update={"signals": known})
 
         return seal(folder, out, manifest)
 

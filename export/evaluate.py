@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from export.promises import accepted_counts, promise_asked_for, promise_lines
-from export.served_answers import judge_served
+from export.served_answers import catalogue_of, judge_served
 from service.contract.manifest import FurtherPoint, Manifest
-from service.recommender import Recommender
+from service.recommender import Recommender, Rules
 from training.calibration import precision_lower_bound
 from training.comparison import judge_baselines
 from training.console import table
@@ -39,14 +39,14 @@ class Evaluation:
 
     def figures(self) -> dict[str, Any]:
         """Return all figures: of all queries at the top, of each group and baseline below."""
-        point = self.promise.operating_point
         return {
             "bundle_id": self.manifest.bundle_id,
             "target_precision": self.promise.target_precision,
             "confidence": self.manifest.calibration.confidence,
             "threshold": self.threshold,
-            "calibrated_coverage": point.coverage if point else 0,
+            "calibrated_coverage": self.manifest.coverage_at(self.promise.target_precision),
             **self.figures_of(self.served),
+            **self._signals(),
             "operating_points": self._operating_points(),
             "groups": {
                 name: self.figures_of(group)
@@ -61,7 +61,8 @@ class Evaluation:
     def figures_of(self, judged: JudgedQueries) -> dict[str, Any]:
         """Return `served_figures` of some of the queries at the threshold that decides here."""
         confidence = self.manifest.calibration.confidence
-        return served_figures(judged, self.threshold, confidence=confidence)
+        rules = self.manifest.rules_at(self.promise.target_precision)
+        return served_figures(judged, self.threshold, confidence=confidence, rules=rules)
 
     def table(self) -> list[str]:
         """Return the lines of a Markdown table: baselines, then the bundle with its promise."""
@@ -84,13 +85,31 @@ class Evaluation:
         shown = self.promise.target_precision
         return list(promise_lines(self.manifest, shown=shown, judged=self.served))
 
+    def _signals(self) -> dict[str, Any]:
+        """Return what decides and what identifiers did, in a bundle that knows of them."""
+        if self.manifest.signals is None:
+            return {}
+        named = self.served.named_by
+        there = [] if named is None else sorted({*named.tolist()} - {""})
+        return {
+            "decides_on": self.manifest.decides_on.value,
+            "identifier_matches": {
+                kind: {
+                    "queries": int((named == kind).sum()),
+                    "wrong": int(((named == kind) & ~self.served.is_correct).sum()),
+                }
+                for kind in there
+            },
+        }
+
     def _operating_points(self) -> list[dict[str, Any]]:
         """Return what each threshold of the bundle accepts of all queries, the default first."""
         names = ("accepted", "coverage", "accepted_precision")
         points: list[dict[str, Any]] = []
         for target in self.manifest.target_precisions:
             threshold = self.manifest.threshold_at(target)
-            reached = accepted_counts(self.served, threshold)
+            rules = self.manifest.rules_at(target)
+            reached = accepted_counts(self.served, threshold, rules=rules)
             point = {"target_precision": target, "threshold": threshold}
             points.append({**point, **{name: reached[name] for name in names}})
         return points
@@ -118,7 +137,7 @@ def evaluate(
     """
     promise = promise_asked_for(manifest, target_precision)
     judged = judge_served(recommender, queries, what=SERVED)
-    catalogue = recommender.catalogue
+    catalogue = catalogue_of(recommender)
     texts: list[str] = catalogue.table.column("product_text").to_pylist()
     return Evaluation(
         manifest=manifest,
@@ -136,14 +155,18 @@ def evaluate(
 
 
 def served_figures(
-    judged: JudgedQueries, threshold: float | None, *, confidence: float
+    judged: JudgedQueries,
+    threshold: float | None,
+    *,
+    confidence: float,
+    rules: Rules | None = None,
 ) -> dict[str, Any]:
-    """Return retrieval figures, and what a threshold accepts of these queries.
+    """Return retrieval figures, and what a threshold and rules accept of these queries.
 
     Beside the counts of `accepted_counts`, ``accepted_precision_lower_bound`` is the exact bound
     of the precision at ``confidence``, None where nothing was accepted.
     """
-    counts = accepted_counts(judged, threshold)
+    counts = accepted_counts(judged, threshold, rules=rules)
     accepted, wrong = counts["accepted"], counts["wrong"]
     return {
         **retrieval_figures(judged),

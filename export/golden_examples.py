@@ -1,11 +1,11 @@
 """Chooses golden examples whose answers do not hang on the last bits of a number."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
-from service.contract.golden import GoldenExample
+from service.contract.golden import SCORE_ROOM, GoldenExample
 from service.contract.manifest import GoldenTolerance
-from service.recommender import Recommender
+from service.recommender import Answer, Recommender
 
 TOLERANCE = GoldenTolerance(embedding=1e-3, similarity=1e-3)
 """Room for another CPU's rounding; a wrong file, graph or tokenizer is off by far more."""
@@ -25,15 +25,17 @@ def golden_examples(recommender: Recommender, texts: Sequence[str]) -> list[Gold
     steady = [
         text
         for text, answer in zip(candidates, answers, strict=True)
-        if _is_steady([best.similarity for best in answer.recommendations], recommender.threshold)
+        if _is_steady(answer, recommender.threshold)
     ]
     return recommender.replay(steady[:MOST])
 
 
-def _is_steady(similarities: Sequence[float], threshold: float | None) -> bool:
-    room = 2 * TOLERANCE.similarity
-    gaps: Iterable[float] = [
-        *(a - b for a, b in pairwise(similarities)),
-        *(abs(similarities[0] - threshold) for _ in similarities[:1] if threshold is not None),
-    ]
+def _is_steady(answer: Answer, threshold: float | None) -> bool:
+    best = answer.recommendations
+    scores = [found.score for found in best if found.score is not None]
+    values = scores if len(scores) == len(best) else [found.similarity for found in best]
+    room = 2 * TOLERANCE.similarity * (SCORE_ROOM if scores else 1)
+    gaps = [a - b for a, b in pairwise(values)]
+    if threshold is not None and answer.value is not None:
+        gaps.append(abs(answer.value - threshold))
     return all(gap > room for gap in gaps)

@@ -2,19 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from export.explanation import explain
+from export.identifier_strata import Strata
 from export.served_answers import answer_all, judge_answers, judge_served
 from service.contract.errors import CalibrationError
 from service.contract.manifest import Calibration, FurtherPoint
+from service.contract.signals import IdentifierPoint
 from service.contract.similarities import SimilarityHistogram
 from service.recommender import Answer, Recommender
 from training.calibration import operating_point_of
 from training.data.matches import LabelledQuery
 from training.data.splits import one_per_text, place, text_key
-from training.evaluation import BEST, JudgedQueries
+from training.evaluation import BEST
 
 SET_ASIDE_SHARE = 0.3
 """Share of the calibration queries that gives the grid where there is no validation file."""
@@ -62,6 +64,37 @@ def calibrate(
     confidence: float,
     further_targets: Collection[float] = (),
 ) -> Calibration:
+    """Return the promises of `calibrate_all` without what it says of identifiers."""
+    return calibrate_all(
+        recommender,
+        sets,
+        target_precision=target_precision,
+        confidence=confidence,
+        further_targets=further_targets,
+    ).calibration
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What the calibration queries allow.
+
+    Attributes:
+        calibration: the promises.
+        identifier_points: what is accepted of answers found by an identifier, by promise.
+    """
+
+    calibration: Calibration
+    identifier_points: tuple[IdentifierPoint, ...]
+
+
+def calibrate_all(
+    recommender: Recommender,
+    sets: LabelledSets,
+    *,
+    target_precision: float,
+    confidence: float,
+    further_targets: Collection[float] = (),
+) -> Calibrated:
     """Return the promises these queries allow, or none with the reason and what would help.
 
     Every query is answered once; each target then gets what it would get alone, at its own
@@ -83,26 +116,36 @@ def calibrate(
     """
     texts = [query.text for query in sets.calibration]
     answers = answer_all(recommender, texts, k=BEST, what="calibration queries")
-    judged = _Judged(
-        validation=judge_served(recommender, sets.validation, what="validation queries"),
-        calibration=judge_answers(recommender, sets.calibration, answers),
+    judged = Strata.of(
+        judge_served(recommender, sets.validation, what="validation queries"),
+        judge_answers(recommender, sets.calibration, answers),
     )
+    signals = recommender.signals
+    value = "similarity" if signals is None or signals.score is None else "score"
     others = sorted({*further_targets} - {target_precision})
     default, *further = (
-        _promise(judged, target, confidence, is_one_of_several=bool(others))
+        _promise(judged, target, confidence, is_one_of_several=bool(others), value=value)
         for target in (target_precision, *others)
     )
-    return Calibration(
+    calibration = Calibration(
         target_precision=target_precision,
         confidence=confidence,
         queries=len(sets.calibration),
         validation_queries=len(sets.validation),
-        data_sha256=_digest(sets),
+        data_sha256=digest_of_queries(
+            {"validation": sets.validation, "calibration": sets.calibration}
+        ),
         operating_point=default.operating_point,
         explanation=default.explanation,
         further=tuple(further),
         top_similarity=_similarities_of(answers),
     )
+    points = (
+        point
+        for target in (target_precision, *others)
+        for point in judged.points(target, confidence)
+    )
+    return Calibrated(calibration, tuple(points))
 
 
 def _similarities_of(answers: Sequence[Answer]) -> SimilarityHistogram:
@@ -110,23 +153,21 @@ def _similarities_of(answers: Sequence[Answer]) -> SimilarityHistogram:
     return SimilarityHistogram.of([a.similarity for a in answers if a.similarity is not None])
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """The served answers to both sets, compared with the labels."""
-
-    validation: JudgedQueries
-    calibration: JudgedQueries
-
-
 def _promise(
-    judged: _Judged, target_precision: float, confidence: float, *, is_one_of_several: bool
+    judged: Strata,
+    target_precision: float,
+    confidence: float,
+    *,
+    is_one_of_several: bool,
+    value: str,
 ) -> FurtherPoint:
     point = operating_point_of(
         judged.validation,
         judged.calibration,
         target_precision=target_precision,
-        confidence=confidence,
+        confidence=judged.confidence(confidence),
     )
+    point = judged.as_stated(point, confidence)
     explanation = explain(
         point,
         judged.validation,
@@ -135,16 +176,29 @@ def _promise(
         confidence=confidence,
         is_one_of_several=is_one_of_several,
     )
+    explanation = explanation.replace("at similarity", f"at {value}")
+    named = " and ".join(map(_named, judged.points(target_precision, confidence)))
     return FurtherPoint(
-        target_precision=target_precision, operating_point=point, explanation=explanation
+        target_precision=target_precision,
+        operating_point=point,
+        explanation=f"{explanation}; {named}" if named else explanation,
     )
 
 
-def _digest(sets: LabelledSets) -> str:
-    """Return the SHA-256 of texts and positives of both sets, whatever their order."""
+def _named(point: IdentifierPoint) -> str:
+    """Return what is done with answers found by one kind of identifier."""
+    done = "are accepted as well" if point.is_accepted else "go to review"
+    return (
+        f"answers named by their {point.kind.value.upper()} {done} ({point.matches} calibration "
+        f"queries, {point.wrong} wrong)"
+    )
+
+
+def digest_of_queries(sets: Mapping[str, Sequence[LabelledQuery]]) -> str:
+    """Return the SHA-256 of texts and positives of named sets, whatever their order."""
     lines = sorted(
         json.dumps([part, query.text, query.positives])
-        for part, queries in (("validation", sets.validation), ("calibration", sets.calibration))
+        for part, queries in sets.items()
         for query in queries
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from export.index_options import add_index
+from export.signal_options import add_signals
 from training.command import add_dim, add_json, add_map
 from training.data.matches import SPLITS
 
@@ -71,6 +72,7 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     )
     add_index(parser)
     add_dim(parser)
+    add_signals(parser)
     add_map(parser)
     add_json(parser)
 

@@ -8,6 +8,8 @@ import numpy as np
 from service.contract.decision import Decision, decide
 from service.contract.errors import ConfigError
 from service.contract.manifest import FurtherPoint, Manifest
+from service.contract.signals import IdentifierRule
+from service.recommender import Rules
 from training.console import table
 from training.evaluation import JudgedQueries
 from training.report import percent, ratio
@@ -41,15 +43,20 @@ def promise_lines(
     promises = sorted(manifest.calibration.promises, key=lambda promise: promise.target_precision)
     yield manifest.promise_at(shown).explanation
     default = manifest.calibration.target_precision
-    rows = [_row(promise, promise.target_precision == default, judged) for promise in promises]
+    rows = [
+        _row(promise, promise.target_precision == default, _reached(manifest, promise, judged))
+        for promise in promises
+    ]
     yield from table(HEAD if judged is None else HEAD + HEAD_HERE, rows)
     for promise in promises:
         if promise.operating_point is None and promise.target_precision != shown:
             yield f"{percent(promise.target_precision)}: {promise.explanation}"
 
 
-def accepted_counts(judged: JudgedQueries, threshold: float | None) -> dict[str, Any]:
-    """Return what a threshold accepts of these queries.
+def accepted_counts(
+    judged: JudgedQueries, threshold: float | None, *, rules: Rules | None = None
+) -> dict[str, Any]:
+    """Return what a threshold, and the rules for identifiers, accept of these queries.
 
     ``coverage`` is accepted / queries, None without queries; ``accepted_precision`` is the right
     share of the accepted, None where nothing was accepted.
@@ -57,6 +64,9 @@ def accepted_counts(judged: JudgedQueries, threshold: float | None) -> dict[str,
     is_accepted = np.array(
         [decide(s, threshold) is Decision.AUTO_ACCEPTED for s in judged.similarity], dtype=bool
     )
+    for kind, rule in (rules or {}).items():
+        if judged.named_by is not None:
+            is_accepted[judged.named_by == kind.value] = rule is IdentifierRule.ACCEPTED
     accepted = int(is_accepted.sum())
     wrong = int((is_accepted & ~judged.is_correct).sum())
     return {
@@ -67,7 +77,7 @@ def accepted_counts(judged: JudgedQueries, threshold: float | None) -> dict[str,
     }
 
 
-def _row(promise: FurtherPoint, is_default: bool, judged: JudgedQueries | None) -> list[str]:
+def _row(promise: FurtherPoint, is_default: bool, reached: dict[str, Any] | None) -> list[str]:
     point = promise.operating_point
     row = [percent(promise.target_precision) + (" (default)" if is_default else "")]
     if point is None:
@@ -75,7 +85,17 @@ def _row(promise: FurtherPoint, is_default: bool, judged: JudgedQueries | None) 
     else:
         bound = point.precision_lower_bound
         row += [f"{point.threshold:.4f}", ratio(point.coverage), ratio(bound)]
-    if judged is not None:
-        reached = accepted_counts(judged, point.threshold if point else None)
+    if reached is not None:
         row += [ratio(reached["coverage"]), ratio(reached["accepted_precision"])]
     return row
+
+
+def _reached(
+    manifest: Manifest, promise: FurtherPoint, judged: JudgedQueries | None
+) -> dict[str, Any] | None:
+    """Return what one promise accepts of these queries, where there are any."""
+    if judged is None:
+        return None
+    target = promise.target_precision
+    rules = manifest.rules_at(target)
+    return accepted_counts(judged, manifest.threshold_at(target), rules=rules)

@@ -12,7 +12,10 @@ from training.data.tables import suffix_of
 COLUMNS = ("query_id", "rank", "product_id", "similarity", "decision", "reason")
 
 
-Row = tuple[str, int | None, str | None, float | None, str, str]
+SIGNAL_COLUMNS = ("score", "matched_by")
+"""What else is written where answers rest on more than the similarity."""
+
+Row = tuple[str | int | float | None, ...]
 
 
 def recommend_file(
@@ -27,18 +30,20 @@ def recommend_file(
     """
     suffix_of(out)  # an unknown kind must not cost the answers
     answers = answer_all(recommender, [query.text for query in queries], k=k, what="answering")
+    columns = COLUMNS if recommender.signals is None else COLUMNS + SIGNAL_COLUMNS
     rows = [
-        row
+        row[: len(columns)]
         for query, answer in zip(queries, answers, strict=True)
         for row in _rows(query.query_id, answer)
     ]
-    write_table(out, COLUMNS, rows)
+    write_table(out, columns, rows)
     return answers
 
 
 def _rows(query_id: str, answer: Answer) -> Generator[Row]:
     verdict = (answer.decision.value, answer.reason.value)
     if not answer.recommendations:
-        yield (query_id, None, None, None, *verdict)
+        yield (query_id, None, None, None, *verdict, None, None)
     for rank, best in enumerate(answer.recommendations, start=1):
-        yield (query_id, rank, best.product_id, best.similarity, *verdict)
+        own = (best.score, best.matched_by.value if best.matched_by else None)
+        yield (query_id, rank, best.product_id, best.similarity, *verdict, *own)

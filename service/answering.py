@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,12 +16,13 @@ from service.batching.batcher import Batcher, BatchObserver
 from service.batching.engines import RecommendAsk
 from service.batching.ticket import DeadlineError, StoppedError, Ticket, Tickets
 from service.batching.work import Lane, Work
-from service.cache import AnswerCache, CacheKey
+from service.cache import NOTHING_GIVEN, AnswerCache, CacheKey, Given
 from service.contract.decision import Reason
 from service.contract.text import normalise
 from service.contract.tokens import TextTokeniser, TokenisedText
 from service.generation import Generation
 from service.recommender import Answer, StageClock
+from service.signals import QueryText
 
 Ask = TypeVar("Ask")
 Found = TypeVar("Found")
@@ -111,6 +112,7 @@ class Answering:
         ask: RecommendAsk,
         call: Call,
         target_precision: float | None = None,
+        given: Sequence[Given] | None = None,
     ) -> list[Answer]:
         """Return one answer a text, in order, all of them from one generation.
 
@@ -129,8 +131,9 @@ class Answering:
                 ask.k,
                 target_precision,
                 ask.wanted,
+                own,
             )
-            for name in names
+            for name, own in zip(names, given or [NOTHING_GIVEN] * len(names), strict=True)
         ]
         found = [self.cache.get(key) for key in keys]
         asked = [row for row, answer in enumerate(found) if answer is None]
@@ -142,7 +145,12 @@ class Answering:
             else:
                 key = _FlightKey(keys[row], call.lane) if self.cache.is_on else None
                 works[row] = Work(
-                    text, generation.recommend, ask, call.arrived, deadline=call.deadline, key=key
+                    text,
+                    generation.recommend,
+                    replace(ask, query=QueryText(names[row], *keys[row].given)),
+                    call.arrived,
+                    deadline=call.deadline,
+                    key=key,
                 )
         answers = await self._answers(works, call)
         return [answer or answers[row] for row, answer in enumerate(found)]

@@ -10,6 +10,9 @@ from service.contract.decision import Reason
 from service.filters import ProductFilter
 from service.recommender import Answer, Recommendation
 
+Given = tuple[str | None, str | None]
+"""Identifiers that came with a text: GTIN and MPN, None where there is none."""
+NOTHING_GIVEN: Given = (None, None)
 DROPPED_AT_ONCE = 500
 """Entries let go of before the event loop gets its turn: about a millisecond."""
 
@@ -28,6 +31,7 @@ class CacheKey:
         k: most products of the answer.
         target_precision: the promise it is decided under; None for the bundle's own.
         wanted: the products that it may get; None for all.
+        given: the identifiers that came with the text.
     """
 
     bundle_id: str
@@ -36,6 +40,7 @@ class CacheKey:
     k: int
     target_precision: float | None
     wanted: ProductFilter | None = None
+    given: Given = NOTHING_GIVEN
 
 
 class CacheObserver(Protocol):
@@ -160,6 +165,7 @@ def size_of_entry(key: CacheKey, answer: Answer) -> int:
     own = _allocated(key.text) + _allocated(answer.recommendations)
     if key.wanted is not None:  # queries of one request share it; each is charged all the same
         own += sum(_allocated(values, *values) for _, values in key.wanted.terms)
+    own += _allocated(*(one for one in key.given if one is not None))
     return own + _ENTRY_BYTES + _RECOMMENDATION_BYTES * len(answer.recommendations)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service.batching.engines import EmbedEngine, RecommendEngine
 from service.contract.manifest import Manifest
 from service.opening import OpenBundle
+from service.recommender import Rules
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,7 @@ class Generation:
         embed: embeds texts with its encoder.
         thresholds: least similarity that is accepted, by the precision promised; None accepts
             nothing.
+        rules: what happens to answers found by an identifier, by the precision promised.
     """
 
     number: int
@@ -26,6 +28,7 @@ class Generation:
     recommend: RecommendEngine
     embed: EmbedEngine
     thresholds: Mapping[float, float | None]
+    rules: Mapping[float, Rules]
 
     @classmethod
     def of(cls, bundle: OpenBundle, *, number: int) -> "Generation":
@@ -38,6 +41,7 @@ class Generation:
             recommend=RecommendEngine(recommender),
             embed=EmbedEngine(recommender.encoder),
             thresholds={target: bundle.manifest.threshold_at(target) for target in targets},
+            rules={target: bundle.manifest.rules_at(target) for target in targets},
         )
 
     def target_of(self, wanted: float | None) -> float:

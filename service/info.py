@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.manifest import EncoderRecord, FurtherPoint, Manifest, OperatingPoint
 from service.contract.retriever_record import RetrieverRecord
+from service.contract.signals import DecidesOn, IdentifierColumn
 from service.contract.text import MAX_TEXT_CHARACTERS
 from service.encoder import Encoder
 from service.onnx_session import Device
@@ -111,6 +112,13 @@ class Info(_Record):
         OperatingPointInfo | None,
         Field(description="null where nothing could be promised: every answer goes to review"),
     ]
+    decides_on: Annotated[
+        DecidesOn, Field(description="what orders the answers and is held against the threshold")
+    ]
+    identifiers: Annotated[
+        Sequence[IdentifierColumn],
+        Field(description="columns whose identifiers are looked up; none where it is empty"),
+    ]
     explanation: Annotated[
         str, Field(description="the promise in one sentence, or why there is none")
     ]
@@ -142,6 +150,8 @@ def info_of(bundle: OpenBundle, settings: Settings, *, target_precision: float) 
             retriever=manifest.catalogue.retriever,
         ),
         operating_point=_operating_point(promise.operating_point),
+        decides_on=manifest.decides_on,
+        identifiers=manifest.signals.identifiers if manifest.signals else (),
         explanation=promise.explanation,
         target_precision=target_precision,
         promises=[_promise(promise) for promise in manifest.calibration.promises],

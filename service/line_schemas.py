@@ -17,6 +17,7 @@ from service.schemas import (
     Text,
     as_query,
 )
+from service.signals import IdentifierStatus
 
 LINES_MEDIA_TYPE = "application/x-ndjson"
 K_DIGITS = 3
@@ -65,6 +66,9 @@ class AnsweredLine(_Model):
     reason: Reason
     target_precision: float
     truncated: bool
+    identifier: Annotated[
+        IdentifierStatus | None, Field(exclude_if=lambda status: status is None)
+    ] = None
     recommendations: Sequence[RecommendedProduct]
 
     @classmethod
@@ -78,6 +82,7 @@ class AnsweredLine(_Model):
             reason=result.reason,
             target_precision=result.target_precision,
             truncated=result.truncated,
+            identifier=result.identifier,
             recommendations=result.recommendations,
         )
 

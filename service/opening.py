@@ -13,6 +13,7 @@ from service.encoder import Encoder
 from service.onnx_session import Device
 from service.recommender import Recommender
 from service.retrievers.opening import open_retriever
+from service.signals import load_signals
 
 READ_BY_THE_ENCODER = (bundles.ENCODER, bundles.TOKENIZER)
 """Two bundles that agree in these files share one encoder in memory."""
@@ -78,11 +79,16 @@ def load_recommender(bundle: bundles.Bundle, *, encoder: Encoder | None = None) 
     Raises:
         BundleCorruptError: if a file is not what it must be, or two of them do not fit.
     """
+    manifest = bundle.manifest
+    catalogue = Catalogue.from_file(bundle.path(bundles.CATALOGUE))
+    signals = manifest.signals and load_signals(manifest.signals, bundle.folder, catalogue)
     return Recommender(
         encoder or _open_encoder(bundle, Device.CPU),
-        open_retriever(bundle.folder, bundle.manifest.catalogue.retriever),
-        Catalogue.from_file(bundle.path(bundles.CATALOGUE)),
-        threshold=bundle.manifest.threshold,
+        open_retriever(bundle.folder, manifest.catalogue.retriever),
+        catalogue,
+        threshold=manifest.threshold,
+        signals=signals,
+        rules=manifest.rules_at(None),
     )
 
 

@@ -1,83 +1,34 @@
 """Texts to recommendations with decisions: the served path, shared by HTTP and export."""
 
-import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32
 
+from service.answers import Answer, Recommendation, StageClock
 from service.catalogue import ServedProducts
 from service.contract.decision import Decision, Reason, reason_for
 from service.contract.errors import BundleCorruptError
 from service.contract.golden import GoldenExample
+from service.contract.signals import IdentifierKind, IdentifierRule
+from service.contract.text import normalise
 from service.contract.tokens import TokenisedText
 from service.encoder import Encoder
 from service.retrievers import Retriever
+from service.signals import (
+    IdentifierStatus,
+    Nearest,
+    QueryText,
+    Ranking,
+    Signals,
+    by_similarity,
+)
+
+Rules = Mapping[IdentifierKind, IdentifierRule]
 
 MAX_K = 100
 """Most products that one query may ask for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """One product with its similarity, a cosine in [-1, 1]; ``row`` is its catalogue row."""
-
-    product_id: str
-    title: str
-    similarity: float
-    row: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one query gets: its best products, and whether the first may go out alone."""
-
-    reason: Reason
-    truncated: bool
-    recommendations: tuple[Recommendation, ...]
-
-    @property
-    def decision(self) -> Decision:
-        """Return whether the first recommendation goes out without a person."""
-        return self.reason.decision
-
-    @property
-    def similarity(self) -> float | None:
-        """Return the similarity of the best product, or None where there is none."""
-        return self.recommendations[0].similarity if self.recommendations else None
-
-    def held_against(self, whole: "Answer") -> "Answer":
-        """Return this answer from a part of the catalogue, accepted only if it is the whole's too.
-
-        The promise was made on answers from the whole catalogue: one that a filter brings forward
-        was never calibrated, however similar it is.
-
-        Args:
-            whole: the answer of the same text from all products.
-        """
-        if self.decision is not Decision.AUTO_ACCEPTED:
-            return self
-        if whole.recommendations[0].row == self.recommendations[0].row:
-            return self
-        return replace(self, reason=Reason.FILTER_EXCLUDES_BEST)
-
-
-@dataclass(slots=True)
-class StageClock:
-    """Seconds spent in each stage of answering one body."""
-
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-
-    @contextmanager
-    def stage(self, name: str) -> Generator[None]:
-        """Time the block under ``name``: tokenise, queue, encode, search or decide."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +41,8 @@ class Asked:
         k: most products of its answer, 1 to `MAX_K`.
         threshold: least similarity that is accepted; None accepts nothing.
         allowed: true at the catalogue rows that may be recommended; None allows all.
+        query: the text in its normal form, with identifiers; None where no signal needs it.
+        rules: what happens to answers found by an identifier, where it is calibrated.
     """
 
     text: TokenisedText
@@ -97,10 +50,17 @@ class Asked:
     k: int
     threshold: float | None
     allowed: Bool[np.ndarray, " product"] | None = None
+    query: QueryText | None = None
+    rules: Rules = field(default_factory=dict[IdentifierKind, IdentifierRule])
 
 
 class Recommender:
-    """Answers queries from one catalogue with one encoder and one threshold."""
+    """Answers queries from one catalogue with one encoder and one threshold.
+
+    Attributes:
+        signals: what is known of queries besides their embeddings; None for nothing.
+        rules: what happens to answers found by an identifier, where it is calibrated.
+    """
 
     def __init__(
         self,
@@ -109,6 +69,8 @@ class Recommender:
         catalogue: ServedProducts,
         *,
         threshold: float | None,
+        signals: Signals | None = None,
+        rules: Rules | None = None,
     ) -> None:
         if not 0 < retriever.products == len(catalogue) or retriever.dim != encoder.dim:
             message = (
@@ -120,14 +82,44 @@ class Recommender:
         self.retriever = retriever
         self.catalogue = catalogue
         self.threshold = threshold
+        self.signals = signals
+        self.rules: Rules = rules or {}
 
-    def with_products(self, retriever: Retriever, catalogue: ServedProducts) -> "Recommender":
-        """Return a recommender that shares everything with this one but the products."""
-        return Recommender(self.encoder, retriever, catalogue, threshold=self.threshold)
+    def with_products(
+        self,
+        retriever: Retriever,
+        catalogue: ServedProducts,
+        *,
+        signals: Signals | None = None,
+    ) -> "Recommender":
+        """Return a recommender that shares everything with this one but the products.
 
-    def with_threshold(self, threshold: float | None) -> "Recommender":
-        """Return a recommender that shares everything with this one but the threshold."""
-        return Recommender(self.encoder, self.retriever, self.catalogue, threshold=threshold)
+        Args:
+            retriever: of the products there are now.
+            catalogue: what is known of them.
+            signals: those of this one with the same changes; see `Signals.with_changes`.
+        """
+        return Recommender(
+            self.encoder,
+            retriever,
+            catalogue,
+            threshold=self.threshold,
+            signals=signals,
+            rules=self.rules,
+        )
+
+    def with_threshold(
+        self, threshold: float | None, *, rules: Rules | None = None
+    ) -> "Recommender":
+        """Return a recommender that shares everything with this one but what it accepts."""
+        return Recommender(
+            self.encoder,
+            self.retriever,
+            self.catalogue,
+            threshold=threshold,
+            signals=self.signals,
+            rules=rules,
+        )
 
     def recommend(
         self, texts: Sequence[str], *, k: int = 5, clock: StageClock | None = None
@@ -152,8 +144,15 @@ class Recommender:
             readable = [text for text in tokenised if not text.is_blank]
             embeddings = iter(self.encoder.encode(readable))
         asked = [
-            Asked(text, None if text.is_blank else next(embeddings), k, self.threshold)
-            for text in tokenised
+            Asked(
+                tokens,
+                None if tokens.is_blank else next(embeddings),
+                k,
+                self.threshold,
+                query=QueryText(normalise(text)) if self.signals else None,
+                rules=self.rules,
+            )
+            for text, tokens in zip(texts, tokenised, strict=True)
         ]
         return self.answer(asked, clock=clock)
 
@@ -167,8 +166,9 @@ class Recommender:
         clock = clock or StageClock()
         with clock.stage("search"):
             nearest = self._search(asked)
+            ranked = {row: self._ranked(asked[row], found) for row, found in nearest.items()}
         with clock.stage("decide"):
-            return [self._answer(one, nearest.get(row)) for row, one in enumerate(asked)]
+            return [self._answer(one, ranked.get(row)) for row, one in enumerate(asked)]
 
     def replay(self, texts: Sequence[str]) -> list[GoldenExample]:
         """Return what the served path makes of each text, step by step."""
@@ -182,6 +182,7 @@ class Recommender:
                 embedding=() if tokens.is_blank else tuple(embedding.tolist()),
                 product_id=answer.recommendations[0].product_id if answer.recommendations else None,
                 similarity=answer.similarity,
+                score=answer.score,
                 reason=answer.reason,
             )
             for text, tokens, embedding, answer in zip(
@@ -189,54 +190,78 @@ class Recommender:
             )
         ]
 
-    def _search(
-        self, asked: Sequence["Asked"]
-    ) -> Mapping[int, tuple[Float32[np.ndarray, " rank"], Int64[np.ndarray, " rank"]]]:
-        """Return similarities and catalogue rows by query row; failed queries are left out."""
+    def _search(self, asked: Sequence["Asked"]) -> Mapping[int, Nearest]:
+        """Return the nearest products by query row; failed queries are left out."""
         encoded = {row: one.embedding for row, one in enumerate(asked) if one.embedding is not None}
         works = {row: vector for row, vector in encoded.items() if np.isfinite(vector).all()}
         together: dict[int, list[int]] = {}
         for row in works:  # texts that share one filter share one search
             together.setdefault(id(asked[row].allowed), []).append(row)
-        nearest: dict[int, tuple[Float32[np.ndarray, " rank"], Int64[np.ndarray, " rank"]]] = {}
+        depth = 1 if self.signals is None else self.signals.depth
+        nearest: dict[int, Nearest] = {}
         for some in together.values():
+            allowed = asked[some[0]].allowed
             similarity, rows = self.retriever.search(
                 np.stack([works[row] for row in some]),
-                max(asked[row].k for row in some),
-                allowed=asked[some[0]].allowed,
+                max(depth, *(asked[row].k for row in some)),
+                allowed=allowed,
             )
-            nearest.update(zip(some, zip(similarity, rows, strict=True), strict=True))
+            for place, row in enumerate(some):
+                nearest[row] = Nearest(works[row], similarity[place], rows[place], allowed)
         return nearest
 
-    def _answer(
-        self,
-        one: "Asked",
-        nearest: tuple[Float32[np.ndarray, " rank"], Int64[np.ndarray, " rank"]] | None,
-    ) -> Answer:
+    def _ranked(self, one: "Asked", nearest: Nearest) -> Ranking:
+        """Return the products of a query in the order of its answer."""
+        if self.signals is None or one.query is None:
+            return by_similarity(one.query, nearest)
+        return self.signals.rank(one.query, nearest, self.retriever)
+
+    def _answer(self, one: "Asked", ranking: Ranking | None) -> Answer:
         text = one.text
-        if nearest is None:
+        if ranking is None:
             reason = Reason.EMPTY_TEXT if text.is_blank else Reason.ENCODER_FAILED
             return Answer(reason=reason, truncated=text.truncated, recommendations=())
-        rows: list[int] = nearest[1][: one.k].tolist()
-        best = zip(nearest[0][: one.k].tolist(), rows, strict=True)
-        recommendations = tuple(
+        return Answer(
+            reason=self._reason(one, ranking),
+            truncated=text.truncated,
+            recommendations=self._recommendations(ranking, one.k),
+            identifier=None if ranking.match is None else ranking.match.status,
+            value=None if ranking.best is None else ranking.best.value,
+        )
+
+    def _recommendations(self, ranking: Ranking, k: int) -> tuple[Recommendation, ...]:
+        similarity: list[float] = ranking.similarity[:k].tolist()
+        rows: list[int] = ranking.rows[:k].tolist()
+        score = [None] * len(rows) if ranking.score is None else ranking.score[:k].tolist()
+        named = () if ranking.match is None else ranking.match.rows
+        kind = None if ranking.match is None else ranking.match.kind
+        return tuple(
             Recommendation(
                 product_id=self.catalogue.product_ids[row],
                 title=self.catalogue.titles[row],
-                similarity=similarity,
+                similarity=own,
                 row=row,
+                score=value,
+                matched_by=kind if row in named else None,
             )
-            for similarity, row in best
-            if row >= 0
+            for own, row, value in zip(similarity, rows, score, strict=True)
         )
-        reason = self._reason(recommendations, one.threshold)
-        return Answer(reason=reason, truncated=text.truncated, recommendations=recommendations)
 
-    def _reason(self, recommendations: Sequence[Recommendation], threshold: float | None) -> Reason:
-        if not recommendations:
+    def _reason(self, one: "Asked", ranking: Ranking) -> Reason:
+        best, match = ranking.best, ranking.match
+        if best is None:
             return Reason.NO_CANDIDATE
-        best = recommendations[0]
+        if match is not None and match.status is IdentifierStatus.AMBIGUOUS:
+            return Reason.AMBIGUOUS_PRODUCT
+        rule = None if match is None or match.row is None else match.rule_in(one.rules)
+        if rule is IdentifierRule.ACCEPTED:
+            return self._unless_stale(Reason.IDENTIFIER_MATCH, int(ranking.rows[0]))
+        if rule is not None and (rule is IdentifierRule.REVIEW or best.row != ranking.rows[0]):
+            return Reason.IDENTIFIER_UNPROVEN
         ambiguous = bool(self.catalogue.has_twin[best.row])
-        reason = reason_for(best.similarity, threshold, is_ambiguous=ambiguous)
-        is_stale = reason.decision is Decision.AUTO_ACCEPTED and self.catalogue.is_stale[best.row]
+        reason = reason_for(best.value, one.threshold, is_ambiguous=ambiguous)
+        return self._unless_stale(reason, best.row)
+
+    def _unless_stale(self, reason: Reason, row: int) -> Reason:
+        is_stale = reason.decision is Decision.AUTO_ACCEPTED and self.catalogue.is_stale[row]
         return Reason.STALE_OPERATING_POINT if is_stale else reason

@@ -43,11 +43,14 @@ def result_of(
         reason=answer.reason,
         target_precision=target_precision,
         truncated=answer.truncated,
+        identifier=answer.identifier,
         recommendations=[
             RecommendedProduct(
                 product_id=found.product_id,
                 title=found.title,
                 similarity=found.similarity,
+                score=found.score,
+                matched_by=found.matched_by,
                 fields=dict(catalogue.values(found.row, fields)) if fields else None,
             )
             for found in answer.recommendations

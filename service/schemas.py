@@ -15,13 +15,16 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from service.contract.decision import Decision, Reason
+from service.contract.signals import IdentifierKind
 from service.contract.text import MAX_TEXT_CHARACTERS
 from service.filters import ProductFilter
 from service.recommender import MAX_K
+from service.signals import IdentifierStatus
 
 MAX_ID_CHARACTERS = 256
 MAX_ID_INTEGER = 2**63 - 1
 MAX_FIELDS = 100
+MAX_IDENTIFIER_CHARACTERS = 128
 MAX_FILTER_FIELDS = 16
 MAX_FILTER_VALUES = 100
 MAX_FILTER_CHARACTERS = 1000
@@ -121,11 +124,39 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
+Identifier = Annotated[str, Field(max_length=MAX_IDENTIFIER_CHARACTERS)]
+
+
+class Identifiers(_Body):
+    """What is known of the product besides the text; one of them may name it exactly."""
+
+    _few_keys = model_validator(mode="before")(_with_few_keys)
+
+    gtin: Annotated[
+        Identifier | None,
+        Field(
+            description="GTIN, EAN or UPC with its check digit; separators are allowed. One that "
+            "is wrong is no error: `identifier` of the result says so",
+            examples=["4905524930016"],
+        ),
+    ] = None
+    mpn: Annotated[Identifier | None, Field(description="the manufacturer's part number")] = None
+
+
 class Query(_Body):
     """One text to be matched."""
 
     id: QueryId = None
     text: Text
+    identifiers: Annotated[
+        Identifiers | None, Field(description="looked up beside those found in the text")
+    ] = None
+
+    @property
+    def given(self) -> tuple[str | None, str | None]:
+        """Return GTIN and MPN as they came with the text; None where there is none."""
+        one = self.identifiers
+        return (None, None) if one is None else (one.gtin, one.mpn)
 
 
 class RecommendRequest(_Body):
@@ -180,6 +211,23 @@ class RecommendedProduct(_Body):
     product_id: str
     title: str
     similarity: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+    score: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            exclude_if=lambda score: score is None,
+            description="what order and decision follow, where that is not the similarity",
+        ),
+    ] = None
+    matched_by: Annotated[
+        IdentifierKind | None,
+        Field(
+            exclude_if=lambda kind: kind is None,
+            description="the kind of identifier that names this very product",
+        ),
+    ] = None
     fields: Annotated[
         dict[str, str | None] | None,
         Field(
@@ -201,8 +249,16 @@ class Result(_Body):
     truncated: Annotated[
         bool, Field(description="true where the text was cut at the model's longest input")
     ]
+    identifier: Annotated[
+        IdentifierStatus | None,
+        Field(
+            exclude_if=lambda status: status is None,
+            description="what came of identifiers that were given or found; left out without any",
+        ),
+    ] = None
     recommendations: Annotated[
-        list[RecommendedProduct], Field(description="best first, similarity never increasing")
+        list[RecommendedProduct],
+        Field(description="best first: `score` never increases, or `similarity` without one"),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import faiss
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64, Shaped
 
 from training.data.matches import LabelledQuery
 from training.data.products import Products
@@ -62,6 +62,8 @@ class JudgedQueries:
         is_seen: true where a positive had a training query.
         hits: where the positives stand in the ranking; None where only the best is known.
         weighted: the same by inverse propensity; None where no propensity is known.
+        named_by: kind of identifier that names the best product, empty where none does; None
+            where no query has any.
     """
 
     similarity: Float[np.ndarray, " query"]
@@ -71,6 +73,7 @@ class JudgedQueries:
     is_seen: Bool[np.ndarray, " query"]
     hits: RankedHits | None = None
     weighted: WeightedHits | None = None
+    named_by: Shaped[np.ndarray, " query"] | None = None
 
     def __len__(self) -> int:
         return len(self.similarity)
@@ -85,6 +88,7 @@ class JudgedQueries:
             self.is_seen[mask],
             self.hits.where(mask) if self.hits else None,
             self.weighted.where(mask) if self.weighted else None,
+            None if self.named_by is None else self.named_by[mask],
         )
 
     def groups(self) -> dict[str, "JudgedQueries"]:

@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float32
 
 from service.batching.work import Work
 from service.contract.decision import Reason
+from service.contract.signals import IdentifierKind, IdentifierRule
 from service.encoder import Encoder
 from service.filters import ProductFilter
-from service.recommender import Answer, Asked, Recommender, StageClock
+from service.recommender import Answer, Asked, Recommender, Rules, StageClock
+from service.signals import QueryText
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,15 @@ class RecommendAsk:
 
     Attributes:
         wanted: the products that it may get; None for all.
+        rules: what happens to answers found by an identifier, where it is calibrated.
+        query: the text in its normal form, with identifiers; None where no signal needs it.
     """
 
     k: int
     threshold: float | None
     wanted: ProductFilter | None = None
+    rules: Rules = field(default_factory=dict[IdentifierKind, IdentifierRule])
+    query: QueryText | None = None
 
 
 class RecommendEngine:
@@ -76,7 +82,15 @@ class RecommendEngine:
     ) -> Asked:
         ask = work.ask
         allowed = None if ask.wanted is None else self.recommender.catalogue.mask(ask.wanted)
-        return Asked(work.tokens, embedding, ask.k, ask.threshold, allowed)
+        return Asked(
+            work.tokens,
+            embedding,
+            ask.k,
+            ask.threshold,
+            allowed,
+            query=ask.query,
+            rules=ask.rules,
+        )
 
     def _answers(self, asked: Sequence[Asked], clock: StageClock) -> list[Answer]:
         """Return the answers; those to a filter are held against the whole catalogue."""

@@ -19,6 +19,14 @@ INDEX = "products.faiss"
 VECTORS = "vectors.npy"
 CATALOGUE = "products.parquet"
 GOLDEN = "golden.jsonl"
+LEXICAL = (
+    "lexical.data.npy",
+    "lexical.indices.npy",
+    "lexical.indptr.npy",
+    "lexical.vocabulary.json",
+    "lexical.parameters.json",
+)
+"""The files of the lexical index, which the manifest declares where there is one."""
 REQUIRED = (ENCODER, TOKENIZER, INDEX, CATALOGUE, GOLDEN)
 
 
@@ -43,7 +51,8 @@ def open_bundle(folder: Path) -> Bundle:
     """
     manifest = _read_manifest(folder)
     retriever = manifest.catalogue.retriever
-    for name in (*REQUIRED, *(retriever.files if retriever else ())):
+    lexical = LEXICAL if manifest.has_lexical_index else ()
+    for name in (*REQUIRED, *(retriever.files if retriever else ()), *lexical):
         if name not in manifest.files:
             message = f"{folder / MANIFEST} names no {name}; build the bundle again"
             raise BundleCorruptError(message)

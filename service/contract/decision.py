@@ -22,16 +22,24 @@ class Reason(StrEnum):
     NO_CANDIDATE = "no_candidate"
     FILTER_EXCLUDES_BEST = "filter_excludes_best"
     STALE_OPERATING_POINT = "stale_operating_point"
+    IDENTIFIER_MATCH = "identifier_match"
+    IDENTIFIER_UNPROVEN = "identifier_unproven"
 
     @property
     def decision(self) -> Decision:
-        """Return the decision that this reason stands for; only one of them accepts."""
-        accepted = self is Reason.ABOVE_THRESHOLD
+        """Return the decision that this reason stands for; only two of them accept."""
+        accepted = self in (Reason.ABOVE_THRESHOLD, Reason.IDENTIFIER_MATCH)
         return Decision.AUTO_ACCEPTED if accepted else Decision.MANUAL_REVIEW
 
 
 NEVER_ACCEPTED = frozenset(
-    {Reason.AMBIGUOUS_PRODUCT, Reason.EMPTY_TEXT, Reason.ENCODER_FAILED, Reason.NO_CANDIDATE}
+    {
+        Reason.AMBIGUOUS_PRODUCT,
+        Reason.EMPTY_TEXT,
+        Reason.ENCODER_FAILED,
+        Reason.NO_CANDIDATE,
+        Reason.IDENTIFIER_UNPROVEN,
+    }
 )
 """The reasons of answers that no threshold could accept."""
 
@@ -42,7 +50,8 @@ def decide(similarity: float, threshold: float | None) -> Decision:
     A similarity equal to the threshold is accepted; one that is not a number never is.
 
     Args:
-        similarity: cosine of query and best product, in [-1, 1], or NaN.
+        similarity: cosine of query and best product, in [-1, 1], or NaN; the score in its place
+            where the bundle decides on one.
         threshold: least similarity that is accepted; None accepts nothing.
     """
     # as a float, since NumPy would round the threshold to the width of its own scalar

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.decision import Reason
 from service.contract.errors import BundleCorruptError
@@ -21,6 +21,7 @@ class GoldenExample(BaseModel):
         product_id: the best product; None for a blank text.
         similarity: cosine with the best product; None for a blank text.
         reason: why it was accepted or sent to review.
+        score: what the order follows, where that is not the similarity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +32,11 @@ class GoldenExample(BaseModel):
     product_id: str | None
     similarity: float | None
     reason: Reason
+    score: float | None = Field(default=None, exclude_if=lambda score: score is None)
+
+
+SCORE_ROOM = 10
+"""A score may be off by so many times as much as a similarity, which it may be steeper than."""
 
 
 def write_golden(path: Path, examples: Iterable[GoldenExample]) -> None:
@@ -73,11 +79,13 @@ def _difference(old: GoldenExample, new: GoldenExample, tolerance: GoldenToleran
         return f"best product {new.product_id!r} is not {old.product_id!r}"
     if not _close(_values(old.similarity), _values(new.similarity), tolerance.similarity):
         return f"similarity {new.similarity} is not {old.similarity}"
+    if not _close(_values(old.score), _values(new.score), SCORE_ROOM * tolerance.similarity):
+        return f"score {new.score} is not {old.score}"
     return "" if new.reason is old.reason else f"reason {new.reason} is not {old.reason}"
 
 
-def _values(similarity: float | None) -> tuple[float, ...]:
-    return () if similarity is None else (similarity,)
+def _values(number: float | None) -> tuple[float, ...]:
+    return () if number is None else (number,)
 
 
 def _close(old: Sequence[float], new: Sequence[float], tolerance: float) -> bool:

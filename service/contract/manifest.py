@@ -9,6 +9,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from service.contract.calibration import Calibration, FurtherPoint, OperatingPoint
 from service.contract.record import Count, Record, Sha256
 from service.contract.retriever_record import RetrieverRecord
+from service.contract.signals import DecidesOn, IdentifierKind, IdentifierRule, SignalsRecord
 
 SCHEMA_VERSION = 1
 """Raised whenever an older release could misread a manifest."""
@@ -102,6 +103,7 @@ class Manifest(Record):
     golden_tolerance: GoldenTolerance
     files: dict[str, FileDigest]
     digest: str = ""
+    signals: SignalsRecord | None = None
 
     @property
     def bundle_id(self) -> str:
@@ -154,6 +156,30 @@ class Manifest(Record):
         point = self.point_at(target_precision)
         return None if point is None else point.threshold
 
+    @property
+    def decides_on(self) -> DecidesOn:
+        """Return what orders the answers and is held against the threshold."""
+        return DecidesOn.SIMILARITY if self.signals is None else self.signals.decides_on
+
+    @property
+    def has_lexical_index(self) -> bool:
+        """Return whether a lexical index is part of the bundle."""
+        return self.signals is not None and self.signals.lexical is not None
+
+    def rules_at(self, target_precision: float | None) -> dict[IdentifierKind, IdentifierRule]:
+        """Return what happens to answers found by an identifier under `promise_at`."""
+        if self.signals is None:
+            return {}
+        return self.signals.rules_at(self.promise_at(target_precision).target_precision)
+
+    def coverage_at(self, target_precision: float | None) -> float:
+        """Return what `promise_at` accepts of the calibration queries, in [0, 1]."""
+        promise = self.promise_at(target_precision)
+        points = () if self.signals is None else self.signals.points_at(promise.target_precision)
+        named = sum(point.matches for point in points if point.is_accepted)
+        accepted = 0 if promise.operating_point is None else promise.operating_point.accepted
+        return (accepted + named) / max(self.calibration.queries, 1)
+
     def sealed(self) -> "Manifest":
         """Return this manifest with its own digest filled in."""
         return self.model_copy(update={"digest": self.content_digest()})
@@ -166,3 +192,11 @@ class Manifest(Record):
         """Return the one way this manifest is written: sorted, indented JSON in UTF-8."""
         fields = self.model_dump(mode="json")
         return (json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+    @model_serializer(mode="wrap")
+    def _as_older_bundles_wrote_it(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is empty and came later, so that older bundles keep their bytes."""
+        fields = dump(self)
+        if self.signals is None:
+            del fields["signals"]
+        return fields

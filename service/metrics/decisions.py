@@ -7,7 +7,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from service.contract.decision import Decision, Reason
 from service.contract.similarities import EDGES
 from service.coverage_window import CoverageWindow
+from service.metrics.series import counters
 from service.recommender import Answer
+from service.signals import IdentifierStatus
 
 WINDOWS: Mapping[str, float] = {"5m": 300.0, "1h": 3600.0, "1d": 86400.0}
 TOKEN_EDGES = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)
@@ -44,6 +46,10 @@ class DecisionSeries:
                 self._truncated.inc()
             if answer.similarity is not None:
                 self._top_similarity.observe(answer.similarity)
+            if answer.score is not None:
+                self._top_score.observe(answer.score)
+            if answer.identifier is not None:
+                self._identifiers[answer.identifier].inc()
         decided = self._decided.get(target_precision, self._unpromised)
         decided[Decision.AUTO_ACCEPTED].inc(accepted)
         decided[Decision.MANUAL_REVIEW].inc(len(answers) - accepted)
@@ -82,6 +88,19 @@ class DecisionSeries:
             "Cosine similarity of a query's best product; negative ones fall in the first bucket.",
             buckets=EDGES,
             registry=registry,
+        )
+        self._top_score = Histogram(
+            "surematch_top_score",
+            "Score of a query's best product, where answers have one beside the similarity.",
+            buckets=EDGES,
+            registry=registry,
+        )
+        self._identifiers = counters(
+            registry,
+            "surematch_identifiers",
+            "Queries with identifiers, given or found in the text, by what came of them.",
+            label="result",
+            values=IdentifierStatus,
         )
 
     def _make_decision_series(self, registry: CollectorRegistry) -> None:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.utils import floatToGoString
 
 from service.contract.manifest import Calibration, Manifest, OperatingPoint
+from service.contract.signals import DecidesOn
 from service.contract.similarities import EDGES
 from service.metrics.decisions import NO_TARGET
 
@@ -24,21 +25,24 @@ class PromiseSeries:
 
     def show(self, manifest: Manifest) -> None:
         """Show what is promised from now on."""
-        self._threshold.set(_threshold_of(manifest.operating_point))
-        self._coverage.set(_coverage_of(manifest.operating_point))
+        is_score = manifest.decides_on is DecidesOn.SCORE
+        self._threshold.set(math.nan if is_score else _threshold_of(manifest.operating_point))
+        self._score.set(_threshold_of(manifest.operating_point) if is_score else math.nan)
+        self._coverage.set(manifest.coverage_at(None))
         self._valid.set(manifest.operating_point is not None)
         self._size.set(manifest.calibration.queries)
         made = _unix_time_of(manifest.created_at)
         self._age.set_function(lambda: self._wall_clock() - made)
         self._threshold_at.clear()
         self._coverage_at.clear()
+        self._score_at.clear()
         for promise in manifest.calibration.promises:
-            self._show_point(str(promise.target_precision), promise.operating_point)
+            target = promise.target_precision
+            threshold = _threshold_of(promise.operating_point)
+            self._threshold_at.labels(str(target)).set(math.nan if is_score else threshold)
+            self._score_at.labels(str(target)).set(threshold if is_score else math.nan)
+            self._coverage_at.labels(str(target)).set(manifest.coverage_at(target))
         self._show_similarities(manifest.calibration)
-
-    def _show_point(self, target: str, point: OperatingPoint | None) -> None:
-        self._threshold_at.labels(target).set(_threshold_of(point))
-        self._coverage_at.labels(target).set(_coverage_of(point))
 
     def _show_similarities(self, calibration: Calibration) -> None:
         counted = calibration.top_similarity
@@ -50,7 +54,12 @@ class PromiseSeries:
     def _make_default_series(self, registry: CollectorRegistry) -> None:
         self._threshold = Gauge(
             "surematch_threshold_similarity",
-            "Least similarity that is accepted; NaN where the bundle has no threshold.",
+            "Least similarity that is accepted; NaN without a threshold, or with one on the score.",
+            registry=registry,
+        )
+        self._score = Gauge(
+            "surematch_threshold_score",
+            "Least score that is accepted; NaN without a threshold, or with one on the similarity.",
             registry=registry,
         )
         self._coverage = Gauge(
@@ -59,6 +68,7 @@ class PromiseSeries:
             registry=registry,
         )
         self._threshold.set(math.nan)
+        self._score.set(math.nan)
         self._coverage.set(math.nan)
 
     def _make_evidence_series(self, registry: CollectorRegistry) -> None:
@@ -93,6 +103,13 @@ class PromiseSeries:
             ("target_precision",),
             registry=registry,
         )
+        self._score_at = Gauge(
+            "surematch_operating_point_threshold_score",
+            "Least score that is accepted for a target precision; NaN where there is none.",
+            ("target_precision",),
+            registry=registry,
+        )
+        self._score_at.labels(NO_TARGET).set(math.nan)
         self._threshold_at.labels(NO_TARGET).set(math.nan)
         self._coverage_at.labels(NO_TARGET).set(math.nan)
 
@@ -109,10 +126,6 @@ class PromiseSeries:
 
 def _threshold_of(point: OperatingPoint | None) -> float:
     return math.nan if point is None else point.threshold
-
-
-def _coverage_of(point: OperatingPoint | None) -> float:
-    return 0.0 if point is None else point.coverage
 
 
 def _unix_time_of(created_at: str) -> float:

@@ -68,9 +68,12 @@ async def _answers(
     return await serving.answering.recommend(
         [query.text for query in asked.queries],
         generation=generation,
-        ask=RecommendAsk(asked.k, generation.thresholds[target], asked.wanted),
+        ask=RecommendAsk(
+            asked.k, generation.thresholds[target], asked.wanted, generation.rules[target]
+        ),
         call=call,
         target_precision=target,
+        given=[query.given for query in asked.queries],
     )
 
 

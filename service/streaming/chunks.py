@@ -160,9 +160,10 @@ class ChunkAnswerer:
         return await terms.serving.answering.recommend(
             [query.text for query in queries],
             generation=terms.generation,
-            ask=RecommendAsk(k=terms.options.k, threshold=threshold),
+            ask=RecommendAsk(terms.options.k, threshold, rules=terms.generation.rules[target]),
             call=call,
             target_precision=target,
+            given=[query.given for query in queries],
         )
 
     def _count_failure(self, failure: Exception) -> LineError:

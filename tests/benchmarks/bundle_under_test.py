@@ -9,7 +9,7 @@ from export.operating_point import labelled_sets
 from service.contract import bundle as bundles
 from training.checkpoint import Checkpoint, CheckpointRecord
 from training.config import load_config
-from training.data.folders import read_data_folder
+from training.data.folders import DataFolder, read_data_folder
 from training.data.prepare import prepare
 from training.encoder import load_encoder
 
@@ -22,6 +22,16 @@ def make_bundle(folder: Path, *, products: int) -> Path:
     """Write a bundle of so many products below ``folder`` and return its path."""
     prepare("synthetic", None, folder / "data", products=products)
     data = read_data_folder(folder / "data")
+    calibration, validation = data.split("calibration"), data.split("validation")
+    sets = labelled_sets(calibration[:LABELS], validation[:LABELS], seed=0)
+    out = folder / "bundle"
+    untrained = untrained_checkpoint(folder, data)
+    build_bundle(untrained, data.products, sets, out, promise=Promise(0.95, 0.95))
+    return out
+
+
+def untrained_checkpoint(folder: Path, data: DataFolder) -> Checkpoint:
+    """Return the packaged encoder as if a run of no steps had ended in ``folder``."""
     config = load_config()
     record = CheckpointRecord(
         release="benchmark",
@@ -34,12 +44,7 @@ def make_bundle(folder: Path, *, products: int) -> Path:
         commit=None,
     )
     encoder = load_encoder(config.encoder.base, max_tokens=config.encoder.max_tokens)
-    untrained = Checkpoint(folder, config, record, encoder, frozenset(), frozenset(), None)
-    calibration, validation = data.split("calibration"), data.split("validation")
-    sets = labelled_sets(calibration[:LABELS], validation[:LABELS], seed=0)
-    out = folder / "bundle"
-    build_bundle(untrained, data.products, sets, out, promise=Promise(0.95, 0.95))
-    return out
+    return Checkpoint(folder, config, record, encoder, frozenset(), frozenset(), None)
 
 
 def weights_folder() -> Path:

@@ -44,6 +44,8 @@ def test_info_tells_bundle_promise_and_limits(tmp_path: Path) -> None:
             "retriever": None,
         },
         "operating_point": point,
+        "decides_on": "similarity",
+        "identifiers": [],
         "explanation": "invented for tests",
         "target_precision": 0.95,
         "promises": [

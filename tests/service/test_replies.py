@@ -37,7 +37,7 @@ def poisoned(bundle: OpenBundle, folder: Path) -> OpenBundle:
     tokeniser = TextTokeniser.from_file(folder / bundles.TOKENIZER)
     encoder = PoisonedEncoder(folder / bundles.ENCODER, tokeniser)
     real = bundle.recommender
-    recommender = Recommender(encoder, real.index, real.catalogue, threshold=real.threshold)
+    recommender = Recommender(encoder, real.retriever, real.catalogue, threshold=real.threshold)
     return replace(bundle, recommender=recommender)
 
 

@@ -105,8 +105,10 @@ def test_a_reason_accepts_exactly_what_the_rule_accepts_and_nothing_ambiguous(
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_only_above_threshold_accepts(reason: Reason) -> None:
-    assert (reason.decision is ACCEPTED) == (reason is Reason.ABOVE_THRESHOLD)
+def test_only_a_threshold_or_an_identifier_accepts(reason: Reason) -> None:
+    accepting = (Reason.ABOVE_THRESHOLD, Reason.IDENTIFIER_MATCH)
+
+    assert (reason.decision is ACCEPTED) == (reason in accepting)
 
 
 def test_the_words_of_the_interface_are_these() -> None:
@@ -121,4 +123,6 @@ def test_the_words_of_the_interface_are_these() -> None:
         "no_candidate",
         "filter_excludes_best",
         "stale_operating_point",
+        "identifier_match",
+        "identifier_unproven",
     ]

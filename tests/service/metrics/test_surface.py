@@ -24,6 +24,7 @@ from service.metrics import (
     Metrics,
 )
 from service.recommender import Answer, Recommendation
+from service.signals import IdentifierStatus
 from tests.service.metrics.exposition import families, samples, value
 from tests.tiny import write_bundle
 
@@ -31,7 +32,7 @@ OF_A_BUNDLE = {"surematch_bundle_info", "surematch_index_info"}
 """They name the bundle that answers, and there is none at the start."""
 
 UNITS = {
-    *("seconds", "bytes", "ratio", "tokens", "requests", "similarity", "size", "info"),
+    *("seconds", "bytes", "ratio", "tokens", "requests", "similarity", "score", "size", "info"),
     *("entries", "vectors", "threads", "fds"),  # counts of what they say
     *("flight", "progress", "ready", "valid"),  # requests_in_flight, and gauges that are 0 or 1
 }
@@ -44,7 +45,10 @@ CLOSED: Mapping[str, set[str]] = {
     "kind": set(Failure),
     "stage": {*STAGES, *CANCELLED_STAGES, *DEADLINE_STAGES},
     "reason": {*Reason, *Release, *REJECTIONS},
-    "result": {*SWAP_RESULTS, *CACHE_RESULTS, *PROBE_RESULTS, "answered", "error"},
+    "result": {
+        *(*SWAP_RESULTS, *CACHE_RESULTS, *PROBE_RESULTS, *IdentifierStatus),
+        *("answered", "error"),
+    },
     "route": {route for _, route in ROUTES},
     "method": {*METHODS, "other"},
     "code": {str(code) for codes in ROUTES.values() for code in codes},
@@ -61,8 +65,9 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 def use_everything(metrics: Metrics) -> None:
     """Count each thing that can be counted, with every value it can have."""
-    best = (Recommendation("p", "t", 0.9, 0),)
+    best = (Recommendation("p", "t", 0.9, 0, score=0.7),)
     answers = [Answer(reason, truncated=True, recommendations=best) for reason in Reason]
+    answers += [Answer(Reason.NO_THRESHOLD, False, best, status) for status in IdentifierStatus]
     for target in (None, 0.9, 0.95, 0.99, 0.123):
         metrics.count_answers(answers, target_precision=target)
     metrics.observe_tokens([1, 1000])
