@@ -172,9 +172,41 @@ _SIMILARITY = (
     ),
 )
 
+_CATALOGUE = (
+    Panel(
+        "Answers of a stale operating point",
+        "Share of the queries of the last hour that reached the threshold and went to review, "
+        "since their catalogue is too new for the calibration.",
+        (
+            Query(
+                'job_reason:surematch_recommendations:ratio_rate1h{reason="stale_operating_point"}',
+                "stale",
+            ),
+        ),
+        Unit.SHARE,
+        alert_at=0.05,
+        top=1,
+    ),
+    Panel(
+        "Recall of the index on live queries",
+        "Found share of the ten nearest products, by comparison with exact searches. Nothing where "
+        "no search is compared. The alert is below 0.95.",
+        (Query(f"surematch_index_recall_probe_ratio{{{REPLICAS}}}", "{{instance}}"),),
+        Unit.SHARE,
+        alert_at=0.95,
+        alert_below=True,
+        top=1,
+    ),
+)
+
 BOARD = Board(
     name="coverage",
     title="Surematch coverage",
     description="How much goes out without a person, and whether the promise still fits.",
-    rows={"Now": _NOW, "Coverage and decisions": _COVERAGE, "Similarities": _SIMILARITY},
+    rows={
+        "Now": _NOW,
+        "Coverage and decisions": _COVERAGE,
+        "Similarities": _SIMILARITY,
+        "Catalogue and index": _CATALOGUE,
+    },
 )
