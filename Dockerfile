@@ -11,9 +11,10 @@ WORKDIR /build
 RUN python -m venv /opt/venv
 COPY constraints/ constraints/
 RUN /opt/venv/bin/pip install --no-cache-dir --constraint constraints/cpu.txt pip hatchling editables
-COPY pyproject.toml README.md LICENSE ./
-COPY service/ service/
-RUN mkdir training export deploy \
+# the project's packages without its code, so that a change of the code installs nothing anew
+COPY pyproject.toml LICENSE ./
+COPY service/contract/release.py service/contract/
+RUN mkdir training export && touch README.md \
     && /opt/venv/bin/pip install --no-cache-dir --constraint "constraints/${VARIANT}.txt" \
        --no-build-isolation ".[service,${VARIANT}]" \
     && /opt/venv/bin/pip uninstall --yes surematch hatchling editables setuptools pip

@@ -92,7 +92,7 @@ up: ## the local stack with made-up traffic, Prometheus and Grafana; docs/stack.
 	$(COMPOSE) --profile demo up --build
 
 stack: setup images ## run the local stack in containers and check every expression of it; ten minutes
-	$(BIN)/pytest -q -m stack $(STACK_FLAGS) tests/stack
+	$(BIN)/pytest -q -m stack -o faulthandler_timeout=1100 $(STACK_FLAGS) tests/stack
 
 bench: setup ## benchmarks: ratios on the screen, figures in bench.json and training_step.json
 	$(BIN)/python -m tests.benchmarks.served_path --json bench.json

@@ -12,9 +12,10 @@ COPY constraints/ constraints/
 RUN /opt/venv/bin/pip install --no-cache-dir --constraint constraints/cpu.txt pip hatchling editables
 RUN /opt/venv/bin/pip install --no-cache-dir --constraint constraints/cpu.txt \
     ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch
-COPY pyproject.toml README.md LICENSE ./
-COPY service/ service/
-RUN mkdir training export deploy \
+# the project's packages without its code, so that a change of the code installs nothing anew
+COPY pyproject.toml LICENSE ./
+COPY service/contract/release.py service/contract/
+RUN mkdir training export && touch README.md \
     && /opt/venv/bin/pip install --no-cache-dir --constraint constraints/cpu.txt \
        --no-build-isolation '.[training,export,cpu]' httpx \
     && /opt/venv/bin/pip uninstall --yes surematch hatchling editables pip
@@ -32,7 +33,7 @@ COPY deploy/__init__.py deploy/
 COPY deploy/demo/ deploy/demo/
 USER 10001
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONPATH=/app:/app/client \
-    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE
 # it answers nobody: what runs in it says by its exit code how it went
 HEALTHCHECK NONE
 ENTRYPOINT ["python", "-m"]

@@ -99,11 +99,14 @@ class Stack:
             return [Sample({}, float(result[1]))]
         return [Sample(one["metric"], float(one["value"][1])) for one in result]
 
+    def knowledge(self, what: str) -> dict[str, Any]:
+        """Return what Prometheus' API says under a name."""
+        address = self.address("prometheus", 9090)
+        return httpx.get(f"{address}/api/v1/{what}", timeout=30).json()["data"]
+
     def rules(self) -> list[dict[str, Any]]:
         """Return every rule as Prometheus evaluates it."""
-        address = self.address("prometheus", 9090)
-        groups = httpx.get(f"{address}/api/v1/rules", timeout=30).json()["data"]["groups"]
-        return [rule for group in groups for rule in group["rules"]]
+        return [rule for group in self.knowledge("rules")["groups"] for rule in group["rules"]]
 
 
 def run_service(

@@ -11,8 +11,13 @@ from tests.stack.expressions import Asked, of_panels, recorded
 from tests.stack.local_stack import Sample, Stack, wait_for
 from tests.stack.traffic import Traffic
 
-EMPTY: dict[str, str] = {}
-"""By rule or panel: why it is empty in a stack where nothing is broken."""
+EMPTY: dict[str, str] = {
+    "Surematch service / What went wrong / A": "no text of ours makes the encoder fail",
+    "Surematch service / What went wrong / B": "whether a deadline passes depends on the machine",
+    "Surematch service / What went wrong / C": "every caller waits for its answer",
+    "Surematch service / What went wrong / D": "no worker gets stuck",
+}
+"""By rule or panel: why it may be empty in a stack where nothing is broken; it must be valid."""
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +55,6 @@ def abbreviated(labels: frozenset[str], sample: Sample) -> bool:
 
 @pytest.mark.parametrize("asked", recorded(), ids=lambda asked: asked.where)
 def test_a_recording_rule_has_series_with_the_labels_of_its_name(busy: Stack, asked: Asked) -> None:
-    if asked.where in EMPTY:
-        assert busy.ask(asked.expression) == []
-        return
-
     samples = wait_for(lambda: busy.ask(asked.where) or None, asked.where)
 
     assert all(abbreviated(asked.labels, sample) for sample in samples), samples[0]
@@ -62,7 +63,7 @@ def test_a_recording_rule_has_series_with_the_labels_of_its_name(busy: Stack, as
 @pytest.mark.parametrize("asked", of_panels(), ids=lambda asked: asked.where)
 def test_a_panel_has_series_with_the_labels_of_its_legend(busy: Stack, asked: Asked) -> None:
     if asked.where in EMPTY:
-        assert busy.ask(asked.expression) == []
+        busy.ask(asked.expression)  # fails unless Prometheus takes it
         return
 
     samples = wait_for(lambda: busy.ask(asked.expression) or None, asked.where)
@@ -78,8 +79,7 @@ def test_an_alert_is_evaluated_and_all_that_it_reads_is_there(busy: Stack, alert
 
     assert wait_for(evaluated, alert.name) == "ok"
     for selector in selectors(alert.expression):
-        if selector.metric not in EMPTY:
-            wait_for(lambda name=selector.metric: busy.ask(name) or None, selector.metric)
+        wait_for(lambda name=selector.metric: busy.ask(name) or None, selector.metric)
 
 
 def test_prometheus_evaluates_every_rule_that_is_there(busy: Stack) -> None:
@@ -90,14 +90,10 @@ def test_prometheus_evaluates_every_rule_that_is_there(busy: Stack) -> None:
 
 
 def test_an_exception_is_the_name_of_something(busy: Stack) -> None:  # noqa: ARG001
-    names = {rule.name for rule in rules()} | {asked.where for asked in of_panels()}
+    names = {asked.where for asked in of_panels()}
 
     assert EMPTY.keys() <= names
 
 
-def test_alertmanager_is_known_to_prometheus(busy: Stack) -> None:
-    found = wait_for(
-        lambda: busy.ask("prometheus_notifications_alertmanagers_discovered") or None, "one"
-    )
-
-    assert [sample.value for sample in found] == [1.0]
+def test_prometheus_knows_alertmanager(busy: Stack) -> None:
+    wait_for(lambda: len(busy.knowledge("alertmanagers")["activeAlertmanagers"]) == 1, "one")

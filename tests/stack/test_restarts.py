@@ -8,6 +8,7 @@ import httpx
 from deploy.demo.offers import Mix, Shops
 from tests.stack.engine import SERVICE, docker
 from tests.stack.local_stack import Stack, wait_for
+from tests.stack.traffic import PRODUCTS
 
 KILL = "import os, sys; os.kill(int(sys.argv[1]), 9)"
 
@@ -40,7 +41,7 @@ def test_a_stop_loses_no_answer(stack: Stack) -> None:
     wait_for(stack.is_ready, "ready before")
     address = stack.address("service", 8000)
     headers = {"X-API-Key": stack.key("traffic")}
-    texts = [f"{text} " * 20 for text in Shops(300, seed=5).offers(200, Mix(0.5))]
+    texts = [f"{text} " * 20 for text in Shops(PRODUCTS, seed=5).offers(200, Mix(0.5))]
 
     def ask(number: int) -> httpx.Response:
         body = {"queries": [f"{number} {text}" for text in texts]}

@@ -114,6 +114,23 @@ def test_a_port_that_is_taken_is_named(stack: Stack, scratch: str) -> None:
     assert promised("Port taken") in done.stdout
 
 
+def test_an_empty_volume_is_filled_by_training_and_opened_without_a_restart(scratch: str) -> None:
+    address = start_waiting(scratch)
+    volume = f"--volume={scratch}:/bundles"
+    few = ("--bundles=/bundles", "--products=60", "--epochs=1")
+
+    said = docker(
+        *("run", "--rm", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", volume, TRAINING),
+        *("deploy.demo.first_bundle", *few),
+        seconds=1000,
+    )
+
+    assert "published /bundles/demo" in said
+    wait_for(lambda: httpx.get(f"{address}/readyz", timeout=5).status_code == 200, "ready")
+    answer = httpx.post(f"{address}/recommend", json={"queries": ["an offer"]}, timeout=60).json()
+    assert len(answer["results"]) == 1
+
+
 def test_a_service_without_waiting_ends_with_the_reason(scratch: str) -> None:
     run_service(f"--volume={scratch}:/bundles", environment=WAITING, name=scratch)
 

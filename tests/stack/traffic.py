@@ -8,7 +8,7 @@ from surematch_client import BundleRefusedError, SurematchClientError
 from deploy.demo.offers import Mix, Shops
 from tests.stack.local_stack import Stack
 
-PRODUCTS = 300
+PRODUCTS = 200
 QUERIES = 64
 
 
