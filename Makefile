@@ -4,6 +4,7 @@
 #            should not download CUDA: make setup TORCH_INDEX=https://…
 #            JOBS, how many processes run the fast tests (default 2)
 #            DATA, a data folder of your own for `make demo`
+#            SCALE, options of `make bench-scale`
 #            BASE_IMAGE, what both images are built on; IMAGE_FLAGS, more for `docker build`
 
 PYTHON ?= python3
@@ -12,6 +13,7 @@ JOBS ?= 2
 DATA ?=
 PROMETHEUS ?= http://127.0.0.1:9090
 MINUTES ?= 60
+SCALE ?=
 IMAGE_FLAGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 VENV := .venv
@@ -19,7 +21,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-peers bench-memory bench-swaps sbom audit fix constraints clean
+.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-peers bench-memory bench-scale bench-swaps sbom audit fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -104,6 +106,9 @@ bench-memory: setup ## peak memory of a step with a million products and queries
 bench-peers: setup ## the service beside other servers on the same weights, each in an environment of its own
 	$(BIN)/python -m tests.benchmarks.against_peers --json bench_peers.json
 
+bench-scale: setup ## catalogues of 10,000 to 10,000,000 products; SCALE="--sizes 10000 100000" takes less than hours
+	$(BIN)/python -m tests.benchmarks.scale --folder .scale --json scale.json $(SCALE)
+
 bench-swaps: setup ## memory while bundles are swapped; five minutes
 	$(BIN)/python -m tests.benchmarks.swap_memory --json swap_memory.json
 
@@ -141,4 +146,4 @@ constraints: ## pin anew what a fresh environment gets; a deliberate act
 	rm -rf $(VENV)-fresh
 
 clean: ## remove the environment and what demo and tests left
-	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_peers.json sbom.json swap_memory.json training_step.json training_memory.json
+	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .scale .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_peers.json sbom.json scale.json swap_memory.json training_step.json training_memory.json

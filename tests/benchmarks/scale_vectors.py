@@ -9,7 +9,7 @@ stopped continues after the last block that is on the disk.
 import argparse
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from training.console import progress, say
 from training.data.synthetic_catalogue import inventions
 from training.data.table_writer import write_bytes
 from training.encoder import load_encoder
+from training.folder_lock import alone_in
 
 SEED = 0
 BLOCK = 4096
@@ -54,12 +55,14 @@ def main() -> None:
         prog="python -m tests.benchmarks.scale_vectors", description=__doc__
     )
     parser.add_argument("--folder", type=Path, required=True, help="where the vectors are kept")
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="that the file has room for")
+    parser.add_argument("--until", type=int, help="rows to fill; default all of them")
     parser.add_argument("--encoder", type=Path, help="a folder with another exported encoder")
     parser.add_argument("--name", default="titles-fp32", help="of the files; default titles-fp32")
     arguments = parser.parse_args()
     folder = arguments.encoder or exported(arguments.folder / "encoder")
-    encode_titles(arguments.folder / f"{arguments.name}.npy", folder, rows=arguments.rows)
+    path = arguments.folder / f"{arguments.name}.npy"
+    encode_titles(path, folder, rows=arguments.rows, until=arguments.until or arguments.rows)
 
 
 def titles(seed: int = SEED, *, start: int = 0) -> Generator[str]:
@@ -84,35 +87,53 @@ def open_encoder(folder: Path) -> Encoder:
     return Encoder(folder / bundles.ENCODER, tokeniser, workers=1)
 
 
-def encode_titles(path: Path, encoder_folder: Path, *, rows: int) -> None:
-    """Fill ``path`` (.npy, float32, rows x dim) with the vectors of the first titles."""
+def encode_titles(path: Path, encoder_folder: Path, *, rows: int, until: int) -> None:
+    """Fill ``path`` (.npy, float32, rows x dim) with the vectors of the first titles.
+
+    Args:
+        path: the file, made if it is not there.
+        encoder_folder: holds the graph and the tokenizer.
+        rows: how many the file has room for.
+        until: how many of them shall be filled; those that are, stay.
+    """
     encoder = open_encoder(encoder_folder)
-    made = _made_so_far(path, digest_file(encoder_folder / bundles.ENCODER).sha256)
-    table = _table(path, rows, encoder.dim)
-    source = titles(start=made.rows)
-    with progress(rows, f"encoding titles into {path.name}", unit="titles") as shown:
-        shown.resume_at(made.rows)
-        while made.rows < rows:
-            block = list(islice(source, min(BLOCK, rows - made.rows)))
-            started = time.process_time()
-            table[made.rows : made.rows + len(block)] = encoder.embed(block)
-            table.flush()
-            made.cpu_seconds += time.process_time() - started
-            made.rows += len(block)
-            write_bytes(_note(path), json.dumps(asdict(made)).encode())
-            shown.advance(len(block))
+    with alone_in(path, doing="encodes into"):
+        made = _made_so_far(path, digest_file(encoder_folder / bundles.ENCODER).sha256)
+        table = _table(path, rows, encoder.dim)
+        source = titles(start=made.rows)
+        with progress(until, f"encoding titles into {path.name}", unit="titles") as shown:
+            shown.resume_at(made.rows)
+            while made.rows < until:
+                block = list(islice(source, min(BLOCK, rows - made.rows)))
+                _append(path, table, encoder, made, block)
+                shown.advance(len(block))
     say(f"{path}: {made.rows} titles, {made.cpu_seconds:.0f} s of the processor")
+
+
+def _append(
+    path: Path,
+    table: Float32[np.memmap, "title dim"],
+    encoder: Encoder,
+    made: Made,
+    block: Sequence[str],
+) -> None:
+    started = time.process_time()
+    table[made.rows : made.rows + len(block)] = encoder.embed(block)
+    table.flush()
+    made.cpu_seconds += time.process_time() - started
+    made.rows += len(block)
+    write_bytes(note_of(path), json.dumps(asdict(made)).encode())
 
 
 def rows_made(path: Path) -> int:
     """Return how many rows of a file of vectors are filled."""
-    return int(json.loads(_note(path).read_text())["rows"]) if _note(path).is_file() else 0
+    return int(json.loads(note_of(path).read_text())["rows"]) if note_of(path).is_file() else 0
 
 
 def _made_so_far(path: Path, encoder: str) -> Made:
-    if not path.is_file() or not _note(path).is_file():
+    if not path.is_file() or not note_of(path).is_file():
         return Made(encoder)
-    made = Made(**json.loads(_note(path).read_text()))
+    made = Made(**json.loads(note_of(path).read_text()))
     if made.encoder != encoder:
         message = f"{path} is of another encoder; name another file"
         raise SystemExit(message)
@@ -131,7 +152,8 @@ def _table(path: Path, rows: int, dim: int) -> Float32[np.memmap, "title dim"]:
     return table
 
 
-def _note(path: Path) -> Path:
+def note_of(path: Path) -> Path:
+    """Return where it is noted how far a file of vectors is."""
     return path.with_suffix(".json")
 
 

@@ -1,0 +1,99 @@
+"""Catalogues from ten thousand to ten million products: what they cost to build and to search.
+
+Run by `make bench-scale`; asserts nothing. Up to a million the vectors are those of invented
+titles, made by the exported encoder (`scale_vectors`: over an hour of one core for a million);
+beyond, they are drawn after them (`scale_drawn`). The index is the one that `export build` would
+choose with a bound of 8 GB. Every measure has a process of its own and one thread; a size that was
+measured before, on the same file of figures, is kept unless it is asked for.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.benchmarks.figures_file import write_figures
+from tests.benchmarks.machine import machine
+from tests.benchmarks.scale_cases import MEASURES
+from tests.benchmarks.scale_drawn import drawn, statistics
+from tests.benchmarks.scale_offers import make_offers
+from tests.benchmarks.scale_report import lines
+from tests.benchmarks.scale_vectors import encode_titles, exported, note_of, open_encoder, rows_made
+from training.console import say
+
+ENCODED = 1_000_000
+"""Up to so many products the vectors are those of titles."""
+READ = 1_000_000
+"""Up to so many products the parts of a build besides encoding and indexing are measured."""
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+
+
+def main() -> None:
+    """Measure every size that is asked for and write the figures after each."""
+    parser = argparse.ArgumentParser(prog="make bench-scale", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path(".scale"), help="keeps the vectors")
+    parser.add_argument("--json", type=Path, default=Path("scale.json"), metavar="FILE")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder = exported(folder / "encoder")
+    make_offers(folder, open_encoder(encoder))
+    figures = _figures_so_far(arguments.json)
+    for size in sorted(arguments.sizes):
+        vectors = _vectors(folder, encoder, size)
+        figures["sizes"][str(size)] = _measure(vectors, size, encoder=encoder)
+        figures["machine"] = machine()
+        write_figures(figures, arguments.json)
+    for line in lines(figures):
+        say(line)
+
+
+def _figures_so_far(path: Path) -> dict[str, Any]:
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    return {"machine": machine(), "sizes": {}}
+
+
+def _vectors(folder: Path, encoder: Path, size: int) -> Path:
+    """Return a file of at least ``size`` vectors, made if it is not there."""
+    titles = folder / "titles-fp32.npy"
+    if size <= ENCODED:
+        if rows_made(titles) < size:
+            encode_titles(titles, encoder, rows=ENCODED, until=size)
+        return titles
+    path = folder / f"drawn-{size}.npy"
+    drawn(path, titles, rows=size)
+    return path
+
+
+def _measure(vectors: Path, size: int, *, encoder: Path) -> dict[str, Any]:
+    say(f"{size:,} products")
+    with tempfile.TemporaryDirectory(dir=vectors.parent) as work:
+        options = ["--vectors", vectors, "--products", size, "--work", work, "--encoder", encoder]
+        found = {
+            measure: _in_own_process([measure, *map(str, options)])
+            for measure in MEASURES
+            if measure != "reading" or size <= READ
+        }
+    note = json.loads(note_of(vectors).read_text())
+    lie = statistics(np.load(vectors, mmap_mode="r")[:size])
+    return {"vectors": vectors.stem, "made": note, **found, "lie": lie}
+
+
+def _in_own_process(options: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.benchmarks.scale_cases", *options]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    *said, measured = done.stdout.splitlines()
+    for line in said:
+        say(f"  {line}")
+    return json.loads(measured, parse_float=lambda digits: float(f"{float(digits):.4g}"))
+
+
+if __name__ == "__main__":
+    main()
