@@ -11,6 +11,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from service import docs
 from service.callers import Callers
+from service.contract.errors import ChangesError
 from service.contract.release import RELEASE
 from service.live.keeper import BundleOpener
 from service.live.outcomes import RefusedError
@@ -18,7 +19,7 @@ from service.live.watcher import PointerWatcher
 from service.middleware import Observed
 from service.openapi import DescribedApi
 from service.refusals import ANSWERED_ERRORS, answer_error
-from service.routes import admin, embeddings, health, recommend, stream
+from service.routes import admin, embeddings, health, products, recommend, stream
 from service.serving import Serving
 from service.settings import Settings
 from service.swap_target import swap_target
@@ -42,7 +43,7 @@ DIRECT = {
 """Routes whose endpoints read their own body and write their own response, by path."""
 ROUTERS = (
     *(recommend.router, stream.router, embeddings.router),
-    *(health.router, admin.router, docs.router),
+    *(products.router, health.router, admin.router, docs.router),
 )
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def create_app(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        serving.stop()
+        await serving.stop()
         await asyncio.to_thread(serving.tracer.close)
 
     app = DescribedApi(
@@ -109,6 +110,13 @@ async def _serve_bundles(serving: Serving, on_failure: Callable[[Exception], Non
     """Open the first bundle, then follow ``CURRENT`` to others."""
     settings = serving.settings
     first = None
+    try:
+        await asyncio.to_thread(serving.open_changes)
+    except ChangesError as error:  # to serve without them would bring deleted products back
+        logger.error("changes not opened", extra={"reason": str(error)})  # noqa: TRY400  # no bug
+        if on_failure is not None:
+            on_failure(error)
+        return
     if not settings.wait_for_bundle:  # else the watch opens it, as soon as it is there and whole
         try:
             first = await asyncio.to_thread(swap_target, None, settings)

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 from starlette.requests import Request
 
-from service.access.door import Caller
-from service.access.keys import Scope
+from service.access.door import Caller, NotPermittedError
+from service.access.exposure import is_loopback
+from service.access.keys import ANONYMOUS, Scope
 from service.answering import Call
 from service.batching.ticket import DeadlineError
 from service.batching.work import Lane
@@ -41,6 +42,24 @@ def admit(request: Request, serving: Serving, scope: Scope) -> Caller:
     """
     caller = serving.door.admit(request.headers, scope)
     request.state.caller = caller.name
+    return caller
+
+
+def admit_program(request: Request, serving: Serving, scope: Scope) -> Caller:
+    """Return who wants to change what is served; without keys only a program on this machine.
+
+    A page in its browser is none.
+
+    Raises:
+        NoKeyError: if no valid key came with the request.
+        NotPermittedError: if the caller may not do this.
+    """
+    caller = admit(request, serving, scope)
+    if caller.name == ANONYMOUS:
+        is_from_page = "Origin" in request.headers or "Sec-Fetch-Site" in request.headers
+        is_other_page = is_from_page and not _is_own_page(request)
+        if not is_loopback(request.url.hostname or "") or is_other_page:
+            raise NotPermittedError(scope)
     return caller
 
 
@@ -101,6 +120,11 @@ async def read_in_time(request: Request, call: Call, *, max_bytes: int) -> bytes
             return await read_body(request, max_bytes=max_bytes)
     except TimeoutError:
         raise DeadlineError(stage) from None
+
+
+def _is_own_page(request: Request) -> bool:
+    """Return whether a browser says that the request comes from a page of this very service."""
+    return request.headers.get("Sec-Fetch-Site") in ("same-origin", "none")
 
 
 def _seconds_allowed(request: Request, serving: Serving) -> float:

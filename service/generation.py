@@ -1,11 +1,12 @@
 """One generation of the service: an open bundle, with the engines that answer from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.batching.engines import EmbedEngine, RecommendEngine
 from service.contract.manifest import Manifest
 from service.opening import OpenBundle
+from service.products.served import Counts, Served
 from service.recommender import Rules
 
 
@@ -14,13 +15,14 @@ class Generation:
     """What answers a request from its first query to its last.
 
     Attributes:
-        number: 1 for the first one of this process, then counted up.
+        number: 1 for the first one of this process, then counted up, also where products changed.
         bundle: the open bundle.
         recommend: answers texts from it.
         embed: embeds texts with its encoder.
         thresholds: least similarity that is accepted, by the precision promised; None accepts
             nothing.
         rules: what happens to answers found by an identifier, by the precision promised.
+        counts: how many products it has, and how many of them are newer than its calibration.
     """
 
     number: int
@@ -29,6 +31,7 @@ class Generation:
     embed: EmbedEngine
     thresholds: Mapping[float, float | None]
     rules: Mapping[float, Rules]
+    counts: Counts
 
     @classmethod
     def of(cls, bundle: OpenBundle, *, number: int) -> "Generation":
@@ -42,6 +45,18 @@ class Generation:
             embed=EmbedEngine(recommender.encoder),
             thresholds={target: bundle.manifest.threshold_at(target) for target in targets},
             rules={target: bundle.manifest.rules_at(target) for target in targets},
+            counts=Counts(products=len(recommender.catalogue)),
+        )
+
+    def serving(self, served: Served, *, number: int) -> "Generation":
+        """Return the generation that answers from a later state of the catalogue."""
+        recommender = self.bundle.recommender.with_products(served.retriever, served.catalogue)
+        return replace(
+            self,
+            number=number,
+            bundle=replace(self.bundle, recommender=recommender),
+            recommend=RecommendEngine(recommender),
+            counts=served.counts,
         )
 
     def target_of(self, wanted: float | None) -> float:

@@ -10,8 +10,8 @@ from service.contract.retriever_record import RetrieverRecord
 from service.contract.signals import DecidesOn, IdentifierColumn
 from service.contract.text import MAX_TEXT_CHARACTERS
 from service.encoder import Encoder
+from service.generation import Generation
 from service.onnx_session import Device
-from service.opening import OpenBundle
 from service.recommender import MAX_K
 from service.schemas import MAX_FIELDS, MAX_ID_CHARACTERS, MAX_LINE_BYTES
 from service.settings import Settings
@@ -24,7 +24,17 @@ class _Record(BaseModel):
 class CatalogueInfo(_Record):
     """The catalogue that answers come from."""
 
-    products: int
+    products: Annotated[int, Field(description="that can be recommended now")]
+    newer_products: Annotated[
+        int, Field(description="of these, put since the calibration; see /products")
+    ]
+    newer_ratio: Annotated[float, Field(description="newer_products / products")]
+    removed_products: Annotated[
+        int, Field(description="in the index and never recommended: replaced, or deleted")
+    ]
+    pending_products: Annotated[
+        int, Field(description="put, and waiting for the encoder of a new bundle")
+    ]
     fields: Annotated[Sequence[str], Field(description="names that `fields` of a request may hold")]
     product_text: Annotated[
         Sequence[str], Field(description="columns that make the text of a product")
@@ -133,8 +143,9 @@ class Info(_Record):
     limits: Limits
 
 
-def info_of(bundle: OpenBundle, settings: Settings, *, target_precision: float) -> Info:
+def info_of(generation: Generation, settings: Settings, *, target_precision: float) -> Info:
     """Return what ``GET /info`` says of the open bundle to a caller with this promise."""
+    bundle, counts = generation.bundle, generation.counts
     manifest = bundle.manifest
     promise = manifest.promise_at(target_precision)
     return Info(
@@ -143,7 +154,11 @@ def info_of(bundle: OpenBundle, settings: Settings, *, target_precision: float) 
         release=manifest.release,
         encoder=manifest.encoder,
         catalogue=CatalogueInfo(
-            products=manifest.catalogue.products,
+            products=counts.products,
+            newer_products=counts.newer,
+            newer_ratio=counts.newer_ratio,
+            removed_products=counts.removed,
+            pending_products=counts.pending,
             fields=bundle.recommender.catalogue.fields,
             product_text=manifest.catalogue.product_text,
             index=manifest.catalogue.index,

@@ -157,7 +157,7 @@ class Observed:
 
 
 def _route_of(scope: Scope) -> str | None:
-    return getattr(scope.get("route"), "path", None)
+    return getattr(scope.get("route"), "path_format", None)
 
 
 def request_id_of(headers: Headers) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from service.batching.formation import Batch
 from service.metrics import Metrics
+from service.products.served import Served
 from service.recommender import StageClock
 
 
@@ -62,3 +63,22 @@ class CacheMetrics:
     def cache_evicted(self, entries: int) -> None:
         """Count answers that made room."""
         self._metrics.count_evictions(entries)
+
+
+class ProductMetrics:
+    """Shows the catalogue that is served, and what its changes take."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def products_served(self, served: Served) -> None:
+        """Show how far the catalogue is from its bundle."""
+        self._metrics.show_products(served.counts)
+
+    def changes_kept(self, size: int) -> None:
+        """Show the bytes of the log."""
+        self._metrics.show_changes_log(size)
+
+    def products_merged(self, result: str, seconds: float) -> None:
+        """Count a merge."""
+        self._metrics.count_merge(result, seconds)

@@ -11,8 +11,9 @@ from pydantic.json_schema import models_json_schema
 from service.embedding_schemas import EmbedRequest, OpenAiRequest
 from service.line_schemas import LINES_MEDIA_TYPE, AnsweredLine, FailedLine, QueryLine
 from service.problems import MEDIA_TYPE, Code, Problem
+from service.product_schemas import AnsweredChange, ChangeLine, FailedChange, Product
 from service.recommender import MAX_K
-from service.schemas import MAX_FIELDS, RecommendRequest, SwapRequest
+from service.schemas import MAX_FIELDS, MAX_ID_CHARACTERS, RecommendRequest, SwapRequest
 
 REF_TEMPLATE = "#/components/schemas/{model}"
 KEY_SCHEMES = {
@@ -106,6 +107,63 @@ STREAM_RESPONSE: dict[str, Any] = {
         }
     },
 }
+PRODUCT_PATH: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "product_id",
+            "in": "path",
+            "required": True,
+            "description": "percent-encoded; slashes may be left as they are",
+            "schema": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": MAX_ID_CHARACTERS,
+                "pattern": r"^\S(.*\S)?$",
+            },
+        }
+    ]
+}
+PRODUCT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"$ref": REF_TEMPLATE.format(model=Product.__name__)},
+                "example": {"title": "Sony WH-1000XM5 Black", "brand": "Sony"},
+            }
+        },
+    },
+}
+LINES_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "JSON lines, parted by line feeds; the schema is that of one line. Blank "
+        "lines are not answered.",
+        "content": {
+            LINES_MEDIA_TYPE: {
+                "schema": {"$ref": REF_TEMPLATE.format(model=ChangeLine.__name__)},
+                "example": '{"op": "put", "product_id": "p-9", "title": "Sony WH-1000XM5"}\n'
+                '{"op": "delete", "product_id": "p-1"}\n',
+            }
+        },
+    },
+}
+LINES_RESPONSE: dict[str, Any] = {
+    "description": "JSON lines, one for each line that is not blank, in order; the schema is that "
+    "of one line. They come once every line is done with.",
+    "content": {
+        LINES_MEDIA_TYPE: {
+            "schema": {
+                "anyOf": [
+                    {"$ref": REF_TEMPLATE.format(model=model.__name__)}
+                    for model in (AnsweredChange, FailedChange)
+                ]
+            },
+            "example": '{"line":1,"op":"put","product_id":"p-9","outcome":"created"}\n'
+            '{"line":2,"op":"delete","product_id":"p-1","outcome":"deleted"}\n',
+        }
+    },
+}
 SWAP_BODY: dict[str, Any] = {
     "requestBody": {
         "required": False,
@@ -130,6 +188,18 @@ ANSWERING_ERRORS = (
     Code.DEADLINE_EXCEEDED,
 )
 """What any route that answers texts can say instead."""
+CHANGE_ERRORS = (
+    Code.NO_KEY,
+    Code.NOT_PERMITTED,
+    Code.CHANGES_OFF,
+    Code.INVALID_REQUEST,
+    Code.BUSY,
+    Code.RATE_LIMITED,
+    Code.INTERNAL_ERROR,
+    Code.NOT_READY,
+    Code.DEADLINE_EXCEEDED,
+)
+"""What any route that changes products can say instead."""
 STREAM_ERRORS = (
     Code.NO_KEY,
     Code.NOT_PERMITTED,
@@ -145,6 +215,9 @@ _DESCRIPTIONS = {
     Code.NO_KEY: "No valid API key came with the request.",
     Code.NOT_PERMITTED: "The key lacks the scope that this needs.",
     Code.MODEL_NOT_FOUND: "No model of this name answers here.",
+    Code.UNKNOWN_PRODUCT: "There is no product of this id.",
+    Code.CHANGES_OFF: "No folder for changes of products is set.",
+    Code.CHANGES_NOT_KEPT: "The disk does not take the change, which was not made.",
     Code.NO_PREVIOUS: "There is no previous bundle in memory.",
     Code.BODY_TOO_LARGE: "The body is larger than the limit that /info names.",
     Code.INVALID_REQUEST: "The body has the wrong shape, or is over a limit that /info names.",
@@ -210,6 +283,10 @@ def _own_schemas(max_queries: int) -> dict[str, Any]:
             (QueryLine, "validation"),
             (AnsweredLine, "serialization"),
             (FailedLine, "serialization"),
+            (Product, "validation"),
+            (ChangeLine, "validation"),
+            (AnsweredChange, "serialization"),
+            (FailedChange, "serialization"),
             (Problem, "serialization"),
         ],
         ref_template=REF_TEMPLATE,

@@ -28,8 +28,10 @@ class Code(StrEnum):
     NOT_PERMITTED = "not_permitted"
     NOT_FOUND = "not_found"
     MODEL_NOT_FOUND = "model_not_found"
+    UNKNOWN_PRODUCT = "unknown_product"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NO_PREVIOUS = "no_previous"
+    CHANGES_OFF = "changes_off"
     BODY_TOO_LARGE = "body_too_large"
     INVALID_REQUEST = "invalid_request"
     BUNDLE_REFUSED = "bundle_refused"
@@ -39,6 +41,7 @@ class Code(StrEnum):
     ENCODER_FAILED = "encoder_failed"
     NOT_READY = "not_ready"
     DEADLINE_EXCEEDED = "deadline_exceeded"
+    CHANGES_NOT_KEPT = "changes_not_kept"
 
     @property
     def status(self) -> HTTPStatus:
@@ -53,7 +56,9 @@ _STATUS = {
     Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.MODEL_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Code.UNKNOWN_PRODUCT: HTTPStatus.NOT_FOUND,
     Code.NO_PREVIOUS: HTTPStatus.CONFLICT,
+    Code.CHANGES_OFF: HTTPStatus.CONFLICT,
     Code.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
     Code.BUNDLE_REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -63,6 +68,7 @@ _STATUS = {
     Code.ENCODER_FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
     Code.NOT_READY: HTTPStatus.SERVICE_UNAVAILABLE,
     Code.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
+    Code.CHANGES_NOT_KEPT: HTTPStatus.INSUFFICIENT_STORAGE,
 }
 
 

@@ -64,5 +64,5 @@ def count_error(metrics: Metrics, error: Exception, code: Code) -> None:
 
 def _allowed(request: Request) -> str:
     """Return the methods of a path; Starlette names those of its first route alone."""
-    template = getattr(request.scope.get("route"), "path", None)
+    template = getattr(request.scope.get("route"), "path_format", None)
     return ", ".join(sorted(method for method, path in ROUTES if path == template))

@@ -17,10 +17,13 @@ from service.cores import available_cores
 from service.generation import Generation
 from service.live.keeper import BundleKeeper, BundleOpener, SwapHooks
 from service.metrics import Metrics
-from service.observers import BatchMetrics, CacheMetrics
+from service.observers import BatchMetrics, CacheMetrics, ProductMetrics
 from service.onnx_session import Device
 from service.opening import OpenBundle, open_bundle_to_serve
 from service.problems import not_ready
+from service.products.keeper import KeeperTerms, ProductKeeper
+from service.products.log import ChangesLog
+from service.products.served import Served
 from service.recall_probe import RecallProbe
 from service.settings import Settings
 from service.tracing import open_tracer
@@ -49,6 +52,7 @@ class Serving:
         generation: what answers now; None until a bundle is open.
         is_draining: true once the process was asked to stop.
         streams: streams of lines under way.
+        products: keeps and serves changes of products; None where no folder is set for them.
         why_no_bundle: says what keeps the bundle that is named from being served; empty where
             nothing does, or it was not tried yet.
         tracer: takes the spans of requests.
@@ -68,6 +72,7 @@ class Serving:
         self.generation: Generation | None = None
         self.is_draining = False
         self.streams = 0
+        self.products: ProductKeeper | None = None
         self.why_no_bundle: Callable[[], str] = str
         self._speed = Speed(UNMEASURED_TOKENS_PER_SECOND)
         self.tracer = open_tracer(settings.otlp_endpoint, service_version=RELEASE)
@@ -107,8 +112,26 @@ class Serving:
         self.metrics.watch_progress(lambda: not batcher.progress.stuck())
         self.metrics.watch_ready(self._may_answer)
 
-    def stop(self) -> None:
+    def open_changes(self) -> None:
+        """Read the changes of products that were kept, if a folder is set for them; for a thread.
+
+        Raises:
+            ChangesError: if they cannot be read, or another process has them.
+        """
+        settings = self.settings
+        if settings.changes_folder is not None:
+            self.products = ProductKeeper(
+                ChangesLog.open(settings.changes_folder),
+                KeeperTerms(settings.merge_products, accept_new=settings.accept_new_products),
+                publish=self._show_products,
+                observer=ProductMetrics(self.metrics),
+            )
+
+    async def stop(self) -> None:
         """Answer nothing more."""
+        if self.products is not None:
+            await self.products.close()
+            self.products = None
         self.keeper.close()
         self.answering.close()
         self._probe.close()
@@ -172,16 +195,34 @@ class Serving:
         if encoder.budget.tokens_per_second is None:  # else it is the one that serves already
             encoder.on_failure = self.metrics.count_encoder_failure
             warm_up(encoder, tokens=self.settings.batch_tokens)
+        if self.products is not None:
+            self.products.prepare(new)
 
     def _answer_from(self, new: OpenBundle) -> None:
         number = 1 if self.generation is None else self.generation.number + 1
-        self.generation = Generation.of(new, number=number)
+        generation = Generation.of(new, number=number)
+        if self.products is not None:
+            generation = generation.serving(self.products.begin(new), number=number)
+        self.generation = generation
         speed = new.recommender.encoder.budget.tokens_per_second
         if speed is not None:
             self._speed.set(speed)
-        tidying = self.answering.cache.keep_only(new.manifest.bundle_id, number)
-        self._tidying = asyncio.create_task(tidying)
+        self._tidy_up(generation)
         self.metrics.show_bundle(new.manifest, generation=number)
+
+    def _show_products(self, served: Served) -> None:
+        """Answer from the catalogue after a change; requests under way go on with their own."""
+        generation = self.opened()
+        self.generation = generation.serving(served, number=generation.number + 1)
+        self.keeper.current = self.generation.bundle  # so that an index merged away is let go
+        self._tidy_up(self.generation)
+
+    def _tidy_up(self, generation: Generation) -> None:
+        """Let go of answers that no request will find any more."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+        tidying = self.answering.cache.keep_only(generation.manifest.bundle_id, generation.number)
+        self._tidying = asyncio.create_task(tidying)
 
 
 def serving_of(request: Request) -> Serving:

@@ -55,6 +55,21 @@ class Settings(BaseSettings):
         ),
     ] = 2.0
 
+    changes_folder: Annotated[
+        Path | None,
+        Field(description="folder that keeps changes of products; without it there can be none"),
+    ] = None
+    merge_products: Annotated[
+        int,
+        Field(
+            ge=1, description="products searched beside the index before they are merged into it"
+        ),
+    ] = 5000
+    accept_new_products: Annotated[
+        bool,
+        Field(description="let answers with products newer than the calibration be accepted"),
+    ] = False
+
     device: Annotated[Device, Field(description="where the encoder runs: cpu or cuda")] = Device.CPU
     workers: Annotated[
         int | None,

@@ -44,6 +44,7 @@ class Scope(StrEnum):
 
     RECOMMEND = "recommend"
     REVIEW = "review"
+    PRODUCTS = "products"
     ADMIN = "admin"
 
 

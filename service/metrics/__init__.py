@@ -9,6 +9,7 @@ from service.metrics.decisions import WINDOWS as WINDOWS
 from service.metrics.http_requests import METHODS as METHODS
 from service.metrics.http_requests import ROUTES as ROUTES
 from service.metrics.http_requests import UNMATCHED as UNMATCHED
+from service.metrics.products import MERGE_RESULTS as MERGE_RESULTS
 from service.metrics.recall import PROBE_RESULTS as PROBE_RESULTS
 from service.metrics.stages import STAGES as STAGES
 from service.metrics.surface import Metrics as Metrics

@@ -15,6 +15,12 @@ ROUTES: Mapping[tuple[str, str], Sequence[int]] = {
     ("POST", "/recommend/stream"): ANSWERING_CODES,
     ("POST", "/embed"): ANSWERING_CODES,
     ("POST", "/v1/embeddings"): (*ANSWERING_CODES, 404),
+    ("POST", "/products"): (200, 401, 403, 409, 413, 422, 429, 499, 500, 503, 504),
+    ("GET", "/products/{product_id}"): (200, 401, 403, 404, 409, 422, 503),
+    ("PUT", "/products/{product_id}"): (*ANSWERING_CODES, 409, 507),
+    ("DELETE", "/products/{product_id}"): (
+        *(200, 401, 403, 404, 409, 422, 429, 499, 500, 503, 504, 507),
+    ),
     ("GET", "/admin/bundle"): (200, 401, 403, 500),
     ("POST", "/admin/bundle"): (200, 400, 401, 403, 413, 422, 499, 500, 504),
     ("POST", "/admin/rollback"): (200, 401, 403, 409, 500),

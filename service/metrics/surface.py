@@ -14,6 +14,7 @@ from service.metrics.decisions import DecisionSeries
 from service.metrics.health import HealthSeries
 from service.metrics.http_requests import HttpSeries
 from service.metrics.process import add_process_series
+from service.metrics.products import ProductSeries
 from service.metrics.promises import PromiseSeries
 from service.metrics.queues import QueueSeries
 from service.metrics.recall import RecallSeries
@@ -52,6 +53,11 @@ class Metrics:
         self._gather_work(wall_clock)
         self._bundle = BundleSeries(self.registry, wall_clock=wall_clock)
         self.count_swap = self._bundle.count_swap
+        products = ProductSeries(self.registry)
+        self.count_product_change = products.count_change
+        self.show_products = products.show
+        self.show_changes_log = products.show_log
+        self.count_merge = products.count_merge
         self._promises = PromiseSeries(self.registry, wall_clock=wall_clock)
         self._recall = RecallSeries(self.registry)
         self.count_recall = self._recall.count_compared

@@ -6,16 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.access.door import NotPermittedError
-from service.access.exposure import is_loopback
-from service.access.keys import ANONYMOUS, Scope
+from service.access.keys import Scope
 from service.bodies import parse_swap_request
-from service.calls import admit, begin_call, read_in_time
+from service.calls import admit_program, begin_call, read_in_time
 from service.live.outcomes import SwapOutcome, SwapStatus
 from service.openapi import SWAP_BODY, documented
 from service.opening import OpenBundle
 from service.problems import Code
-from service.serving import Serving, serving_of
+from service.serving import serving_of
 from service.swap_target import swap_target
 
 router = APIRouter(prefix="/admin")
@@ -95,7 +93,7 @@ class Swapped(_Record):
 async def bundles(request: Request) -> Bundles:
     """Say which bundle answers, which one a roll back brings back, and which was refused."""
     serving = serving_of(request)
-    _admit(request, serving)
+    admit_program(request, serving, Scope.ADMIN)
     keeper = serving.keeper
     refused = keeper.last_refusal
     return Bundles(
@@ -111,7 +109,7 @@ async def bundles(request: Request) -> Bundles:
 async def swap(request: Request) -> Swapped:
     """Answer from another bundle once it is verified; until then, and if it fails, the old one."""
     serving = serving_of(request)
-    _admit(request, serving)
+    admit_program(request, serving, Scope.ADMIN)
     call = begin_call(request, serving)
     body = await read_in_time(request, call, max_bytes=serving.settings.max_body_bytes)
     folder = swap_target(parse_swap_request(body).bundle, serving.settings)
@@ -122,27 +120,7 @@ async def swap(request: Request) -> Swapped:
 async def roll_back(request: Request) -> Swapped:
     """Answer from the previous bundle again, at once; it is still in memory."""
     serving = serving_of(request)
-    _admit(request, serving)
+    admit_program(request, serving, Scope.ADMIN)
     outcome = await serving.keeper.roll_back()
     serving.metrics.count_swap("rolled_back", outcome.seconds)
     return Swapped.of(outcome)
-
-
-def _admit(request: Request, serving: Serving) -> None:
-    """Let an operator in; without keys only a program on this machine, not a page in its browser.
-
-    Raises:
-        NoKeyError: if no valid key came with the request.
-        NotPermittedError: if the caller may not do this.
-    """
-    caller = admit(request, serving, Scope.ADMIN)
-    if caller.name != ANONYMOUS:
-        return
-    is_from_page = "Origin" in request.headers or "Sec-Fetch-Site" in request.headers
-    if not is_loopback(request.url.hostname or "") or (is_from_page and not _is_own_page(request)):
-        raise NotPermittedError(Scope.ADMIN)
-
-
-def _is_own_page(request: Request) -> bool:
-    """Return whether a browser says that the request comes from a page of this very service."""
-    return request.headers.get("Sec-Fetch-Site") in ("same-origin", "none")

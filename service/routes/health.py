@@ -61,7 +61,7 @@ async def info(request: Request) -> Info:
     caller = admit(request, serving, Scope.RECOMMEND)
     generation = serving.opened()
     target = generation.target_of(caller.target_precision)
-    return info_of(generation.bundle, serving.settings, target_precision=target)
+    return info_of(generation, serving.settings, target_precision=target)
 
 
 @router.get(

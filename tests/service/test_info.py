@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from service.generation import Generation
 from service.info import info_of
 from service.opening import open_bundle_to_serve
 from service.settings import Settings
@@ -12,7 +13,9 @@ def test_info_tells_bundle_promise_and_limits(tmp_path: Path) -> None:
     bundle = open_bundle_to_serve(write_bundle(tmp_path / "b").folder)
     settings = Settings(bundle=tmp_path, max_queries=7, max_body_bytes=99)
 
-    info = info_of(bundle, settings, target_precision=0.95).model_dump(mode="json")
+    info = info_of(Generation.of(bundle, number=1), settings, target_precision=0.95).model_dump(
+        mode="json"
+    )
 
     point = {
         "threshold": 0.8,
@@ -38,6 +41,10 @@ def test_info_tells_bundle_promise_and_limits(tmp_path: Path) -> None:
         },
         "catalogue": {
             "products": 8,
+            "newer_products": 0,
+            "newer_ratio": 0.0,
+            "removed_products": 0,
+            "pending_products": 0,
             "fields": ["category", "brand"],
             "product_text": ["title"],
             "index": "Flat",
@@ -84,9 +91,8 @@ def test_without_a_promise_the_operating_point_is_null_and_the_reason_stands(
 ) -> None:
     bundle = write_bundle(tmp_path / "b", threshold=threshold)
 
-    info = info_of(
-        open_bundle_to_serve(bundle.folder), Settings(bundle=tmp_path), target_precision=0.95
-    )
+    generation = Generation.of(open_bundle_to_serve(bundle.folder), number=1)
+    info = info_of(generation, Settings(bundle=tmp_path), target_precision=0.95)
 
     assert info.operating_point is None
     assert info.explanation == "invented for tests"

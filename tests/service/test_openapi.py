@@ -15,7 +15,7 @@ from tests.described import call_and_check, once_ready
 from tests.tiny import write_bundle
 
 FOLDER = write_bundle(Path(tempfile.mkdtemp(prefix="surematch-")) / "tiny").folder
-app = create_app(Settings(bundle=FOLDER, max_queries=20))
+app = create_app(Settings(bundle=FOLDER, max_queries=20, changes_folder=FOLDER.parent / "changes"))
 
 
 # loaded when this module is, since the tests below are made from it
@@ -42,6 +42,18 @@ def test_the_service_keeps_what_its_description_says(case: schemathesis.Case[Any
         ("/recommend/stream", "post", {200, 401, 403, 413, 422, 429, 500, 503}),
         ("/embed", "post", {200, 400, 401, 403, 413, 422, 429, 500, 503, 504}),
         ("/v1/embeddings", "post", {200, 400, 401, 403, 404, 413, 422, 429, 500, 503, 504}),
+        ("/products", "post", {200, 401, 403, 409, 413, 422, 429, 500, 503, 504}),
+        ("/products/{product_id}", "get", {200, 401, 403, 404, 409, 422, 503}),
+        (
+            "/products/{product_id}",
+            "put",
+            {200, 400, 401, 403, 409, 413, 422, 429, 500, 503, 504, 507},
+        ),
+        (
+            "/products/{product_id}",
+            "delete",
+            {200, 401, 403, 404, 409, 422, 429, 500, 503, 504, 507},
+        ),
         ("/livez", "get", {200, 500}),
         ("/readyz", "get", {200, 503}),
         ("/info", "get", {200, 401, 403, 503}),

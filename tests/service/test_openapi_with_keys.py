@@ -17,7 +17,7 @@ from tests.tiny import write_bundle
 
 ROOT = Path(tempfile.mkdtemp(prefix="surematch-"))
 FOLDER = write_bundle(ROOT / "tiny").folder
-KEYS = write_keys(ROOT / "keys.toml", entry("all", ("recommend", "review", "admin")))
+KEYS = write_keys(ROOT / "keys.toml", entry("all", ("recommend", "review", "admin", "products")))
 app = create_app(Settings(bundle=FOLDER, max_queries=20, keys_file=KEYS))
 NEED_NO_KEY = {"/livez", "/readyz", "/metrics"}
 

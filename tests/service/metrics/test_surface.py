@@ -13,6 +13,7 @@ from service.metrics import (
     CACHE_RESULTS,
     CANCELLED_STAGES,
     DEADLINE_STAGES,
+    MERGE_RESULTS,
     METHODS,
     PROBE_RESULTS,
     REJECTIONS,
@@ -23,6 +24,8 @@ from service.metrics import (
     WINDOWS,
     Metrics,
 )
+from service.products.outcomes import Operation, Outcome
+from service.products.served import Counts
 from service.recommender import Answer, Recommendation
 from service.signals import IdentifierStatus
 from tests.service.metrics.exposition import families, samples, value
@@ -34,6 +37,7 @@ OF_A_BUNDLE = {"surematch_bundle_info", "surematch_index_info"}
 UNITS = {
     *("seconds", "bytes", "ratio", "tokens", "requests", "similarity", "score", "size", "info"),
     *("entries", "vectors", "threads", "fds"),  # counts of what they say
+    "products",
     *("flight", "progress", "ready", "valid"),  # requests_in_flight, and gauges that are 0 or 1
 }
 """The last word of a name that is no counter's."""
@@ -44,9 +48,11 @@ CLOSED: Mapping[str, set[str]] = {
     "lane": set(Lane),
     "kind": set(Failure),
     "stage": {*STAGES, *CANCELLED_STAGES, *DEADLINE_STAGES},
+    "operation": set(Operation),
+    "outcome": set(Outcome),
     "reason": {*Reason, *Release, *REJECTIONS},
     "result": {
-        *(*SWAP_RESULTS, *CACHE_RESULTS, *PROBE_RESULTS, *IdentifierStatus),
+        *(*SWAP_RESULTS, *CACHE_RESULTS, *PROBE_RESULTS, *MERGE_RESULTS, *IdentifierStatus),
         *("answered", "error"),
     },
     "route": {route for _, route in ROUTES},
@@ -86,6 +92,16 @@ def use_everything(metrics: Metrics) -> None:
     metrics.count_stream_lines(answered=1, errors=1)
     metrics.count_embeddings(1)
     use_the_batcher(metrics)
+    use_products(metrics)
+
+
+def use_products(metrics: Metrics) -> None:
+    for operation, outcome in itertools.product(Operation, Outcome):
+        metrics.count_product_change(operation, outcome)
+    metrics.show_products(Counts(products=4, fresh=1, removed=1, newer=1, pending=1))
+    metrics.show_changes_log(100)
+    for result in MERGE_RESULTS:
+        metrics.count_merge(result, 1.0)
 
 
 def use_the_batcher(metrics: Metrics) -> None:
