@@ -56,7 +56,7 @@ def _index(
 ) -> FlatRetriever:
     index = faiss.IndexFlatIP(base.dim)
     for start in range(0, len(kept), BLOCK):
-        index.add(np.ascontiguousarray(base.vectors[kept[start : start + BLOCK]]))
+        index.add(base.vectors.take(kept[start : start + BLOCK]))
     if len(rows):
         index.add(np.ascontiguousarray(fresh.vectors(int(rows[-1]) + 1)[rows]))
     return FlatRetriever(index)
