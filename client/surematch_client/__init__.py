@@ -36,6 +36,13 @@ from surematch_client.models import (
     SwapResponse,
     SwapStatus,
 )
+from surematch_client.products import (
+    DeleteProduct,
+    Outcome,
+    ProductChange,
+    PutProduct,
+    ServedProduct,
+)
 from surematch_client.release import RELEASE
 from surematch_client.retries import Retries
 
@@ -51,6 +58,7 @@ __all__ = [
     "ConnectionLostError",
     "DeadlineError",
     "Decision",
+    "DeleteProduct",
     "EmbedResponse",
     "Embedding",
     "FieldError",
@@ -60,13 +68,17 @@ __all__ = [
     "Limits",
     "NotReadyError",
     "OperatingPoint",
+    "Outcome",
     "PermissionDeniedError",
+    "ProductChange",
+    "PutProduct",
     "Query",
     "Reason",
     "RecommendResponse",
     "Recommendation",
     "Result",
     "Retries",
+    "ServedProduct",
     "ServerError",
     "SurematchClientError",
     "SwapResponse",

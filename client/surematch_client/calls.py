@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Generic, Literal, TypeVar
 
 from surematch_client import answers
+from surematch_client.json_object import parse_json
 from surematch_client.models import EmbedResponse, Info, Query, RecommendResponse, SwapResponse
 from surematch_client.retries import Repeat
 
@@ -27,19 +28,23 @@ class Call(Generic[T]):
         read: makes a value of the JSON that answers it.
         repeat: when it may be asked again.
         least_seconds: what one attempt is granted, however little the client grants.
+        media_type: of the content.
+        parse: makes JSON values of the bytes that answer it.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     read: Callable[[object], T]
     content: bytes | None = None
     repeat: Repeat = Repeat.ALWAYS
     least_seconds: float = 0.0
+    media_type: str = "application/json"
+    parse: Callable[[bytes], object] = parse_json
 
     @property
     def headers(self) -> Mapping[str, str]:
         """What to say of the content."""
-        return {} if self.content is None else {"Content-Type": "application/json"}
+        return {} if self.content is None else {"Content-Type": self.media_type}
 
 
 def recommend_call(

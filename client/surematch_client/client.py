@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import closing
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 import httpx
 
-from surematch_client import calls
+from surematch_client import calls, products
 from surematch_client.connection import LIMITS, checked_in_flight, checked_url, headers_for
 from surematch_client.errors import NOT_NOW
 from surematch_client.exchange import DEFAULT_TIMING, Done, Exchange, Terms, Timing
@@ -22,6 +22,12 @@ from surematch_client.models import (
     RecommendResponse,
     Result,
     SwapResponse,
+)
+from surematch_client.products import (
+    DeleteProduct,
+    ProductChange,
+    PutProduct,
+    ServedProduct,
 )
 from surematch_client.retries import DEFAULT_RETRIES, Retries
 
@@ -133,6 +139,28 @@ class Client:
     def embed(self, texts: Sequence[str]) -> EmbedResponse:
         """Return the vector of each text, in their order."""
         return self._ask(calls.embed_call(texts))
+
+    def put_product(
+        self, product_id: str, title: str, fields: Mapping[str, str | None] | None = None
+    ) -> ProductChange:
+        """Return what became of a product, as it shall be from now on.
+
+        It is on the service's disk then, and found by the next query. A field that is not named has
+        no value.
+        """
+        return self._ask(products.put_call(PutProduct(product_id, title, fields or {})))
+
+    def delete_product(self, product_id: str) -> ProductChange:
+        """Delete a product; one that is not there is an `ApiError` with the status 404."""
+        return self._ask(products.delete_call(product_id))
+
+    def get_product(self, product_id: str) -> ServedProduct:
+        """Return a product as it is now; one that is not there is an `ApiError` of status 404."""
+        return self._ask(products.get_call(product_id))
+
+    def change_products(self, changes: Sequence[PutProduct | DeleteProduct]) -> list[ProductChange]:
+        """Return what became of each change, in their order; one that fails harms no other."""
+        return self._ask(products.change_call(changes))
 
     def info(self) -> Info:
         """Return which bundle answers, what it promises and what may be asked of it."""

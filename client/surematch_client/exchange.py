@@ -17,7 +17,6 @@ import httpx
 from surematch_client.calls import Call
 from surematch_client.errors import SurematchClientError
 from surematch_client.failures import Answer, api_error_of, transport_error_of
-from surematch_client.json_object import parse_json
 from surematch_client.retries import Attempt, Retries, next_step
 
 T = TypeVar("T")
@@ -133,7 +132,7 @@ class Exchange(Generic[T]):
             SurematchClientError: if it failed and is not to be made again.
         """
         if isinstance(outcome, Answer) and outcome.is_success:
-            return Done(self._call.read(parse_json(outcome.body)))
+            return Done(self._call.read(self._call.parse(outcome.body)))
         failure = self._failure(outcome)
         timing = self._terms.timing
         left = self._left_seconds()
