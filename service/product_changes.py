@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from service.access.door import Caller
 from service.answering import Call
 from service.bodies import invalid_request
 from service.contract.text import MAX_TEXT_CHARACTERS
@@ -25,15 +26,25 @@ class Changing:
 
     Attributes:
         serving: the state of the app.
+        caller: who wants them.
         keeper: keeps changes.
         generation: what answered when the request came; its encoder encodes.
         call: its time.
     """
 
     serving: Serving
+    caller: Caller
     keeper: ProductKeeper
     generation: Generation
     call: Call
+
+    def pay(self, changes: int) -> None:
+        """Count changes against the rate of the caller's key, as queries are.
+
+        Raises:
+            RateLimitError: if it has asked as much as it may for now.
+        """
+        self.serving.door.spend(self.caller, changes)
 
     def check(self, product: Product, *, ours: Sequence[str] = ()) -> None:
         """Check a product against the fields of the catalogue.

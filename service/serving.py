@@ -21,9 +21,10 @@ from service.observers import BatchMetrics, CacheMetrics, ProductMetrics
 from service.onnx_session import Device
 from service.opening import OpenBundle, open_bundle_to_serve
 from service.problems import not_ready
-from service.products.keeper import KeeperTerms, ProductKeeper
+from service.products.keeper import ProductKeeper
 from service.products.log import ChangesLog
 from service.products.served import Served
+from service.products.terms import KeeperTerms
 from service.recall_probe import RecallProbe
 from service.settings import Settings
 from service.tracing import open_tracer

@@ -8,7 +8,6 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 from service.catalogue import Catalogue, ServedProducts
 from service.contract.errors import ChangesNotKeptError
@@ -22,40 +21,12 @@ from service.products.outcomes import Outcome
 from service.products.overlay import Overlay, carried_over
 from service.products.plan import EncodedChange, Plan
 from service.products.served import Served
+from service.products.terms import KeeperTerms, ProductObserver
 
 COMPACT_LINES = 1000
 """A log is made short once it has so many lines more than twice those that still matter."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class KeeperTerms:
-    """How changes are served.
-
-    Attributes:
-        merge_rows: products that are searched beside the index before they are merged into it.
-        accept_new: whether an answer may be accepted with a product newer than the calibration.
-    """
-
-    merge_rows: int
-    accept_new: bool
-
-
-class ProductObserver(Protocol):
-    """What is told of the catalogue; on the event loop."""
-
-    def products_served(self, served: Served) -> None:
-        """Note a state that is served from now on."""
-        ...
-
-    def changes_kept(self, size: int) -> None:
-        """Note the bytes of the log."""
-        ...
-
-    def products_merged(self, result: str, seconds: float) -> None:
-        """Note how a merge ended: ``merged`` or ``superseded``."""
-        ...
 
 
 @dataclass(slots=True)
@@ -178,6 +149,7 @@ class ProductKeeper:
         task = self._tasks.get(name)
         if task is None or task.done():
             self._tasks[name] = asyncio.create_task(work())
+            self._tasks[name].add_done_callback(_say_if_failed)
 
     def _shown(self) -> Served:
         """Return the state of the moment; see to what it leaves to do."""
@@ -269,6 +241,8 @@ class ProductKeeper:
         started = time.perf_counter()
         active = self._opened()
         old, served = active.overlay, active.overlay.served()
+        if not served.counts.products:
+            return  # an index of nothing is none
         if can_merge(old.base):
             loop = asyncio.get_running_loop()
             base = await loop.run_in_executor(self._worker, merged, served)
@@ -285,6 +259,12 @@ class ProductKeeper:
             self._show()
         result = "merged" if is_current else "superseded"
         self._observer.products_merged(result, time.perf_counter() - started)
+
+
+def _say_if_failed(task: asyncio.Task[None]) -> None:
+    """Log why background work ended; what was served is served on."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("work on changed products failed", exc_info=error)
 
 
 def _of_bundle(catalogue: ServedProducts) -> Catalogue:

@@ -12,17 +12,11 @@ from service.batching.work import Lane
 from service.bodies import check_shape, invalid_request, parse_body
 from service.calls import admit_program, begin_call, read_in_time
 from service.line_schemas import LINES_MEDIA_TYPE
-from service.openapi import (
-    CHANGE_ERRORS,
-    LINES_BODY,
-    LINES_RESPONSE,
-    PRODUCT_BODY,
-    PRODUCT_PATH,
-    documented,
-)
+from service.openapi import CHANGE_ERRORS, documented
 from service.problems import Code, FieldError, ProblemError
 from service.product_changes import Changing, problem_of_outcome
 from service.product_lines import make_changes, read_lines
+from service.product_openapi import LINES_BODY, LINES_RESPONSE, PRODUCT_BODY, PRODUCT_PATH
 from service.product_schemas import (
     MAX_PRODUCT_BYTES,
     ChangedProduct,
@@ -130,6 +124,7 @@ async def change_products(request: Request) -> Response:
     body = await read_in_time(request, changing.call, max_bytes=most)
     lines = await asyncio.to_thread(read_lines, body, changing)
     request.state.queries = len(lines.wanted) + len(lines.failed)
+    changing.pay(request.state.queries)
     content = await make_changes(lines, changing, request)
     return Response(content, media_type=LINES_MEDIA_TYPE)
 
@@ -147,8 +142,7 @@ def _begin(request: Request) -> Changing:
     call = begin_call(request, serving)
     call.lane = Lane.BULK
     serving.refuse_if_full(Lane.BULK)
-    serving.door.spend(caller, 1)
-    return Changing(serving, keeper, generation, call)
+    return Changing(serving, caller, keeper, generation, call)
 
 
 def _keeper(serving: Serving) -> ProductKeeper:
@@ -181,6 +175,7 @@ async def _made(changing: Changing, wanted: WantedChange) -> ChangedProduct:
     Raises:
         ProblemError: if it was not made.
     """
+    changing.pay(1)
     (outcome,) = await changing.make([wanted])
     if (problem := problem_of_outcome(outcome)) is not None:
         raise problem

@@ -31,7 +31,7 @@ expires = 2027-01-31
 [[key]]
 name = "shop-2"
 sha256 = "HASH-2"
-scopes = ["recommend", "review", "admin"]
+scopes = ["recommend", "review", "products", "admin"]
 target_precision = 0.98
 queries_per_second = 50
 burst = 100
@@ -158,7 +158,7 @@ def test_an_entry_says_no_more_than_the_key_does() -> None:
         "[[key]]",
         'name = "shop"',
         f'sha256 = "{digest_of("shop")}"',
-        'scopes = ["recommend", "review", "admin"]',
+        'scopes = ["recommend", "review", "products", "admin"]',
     ]
     assert entry_of(key).splitlines()[1:2] + entry_of(key).splitlines()[4:] == [
         r'name = "the \"shop\""',

@@ -162,3 +162,19 @@ def test_a_swap_after_a_merge_lays_every_change_over_the_new_bundle(
         found = catalogue.found("nikon black")
         assert {"n-1", "n-2", "n-3", "n-9", "p-1"} <= set(found)
         assert "n-0" not in found
+
+
+def test_a_catalogue_whose_products_are_all_deleted_serves_none_and_goes_on(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    with changing(tiny_bundle, tmp_path, merge_products=1) as catalogue:
+        make_changes(catalogue)
+        for product_id in [*catalogue.found("nikon silver"), "p-7"]:
+            catalogue.delete(product_id)
+        empty = catalogue.result("nikon silver")
+        catalogue.put("back", "Nikon Silver")
+
+        assert (empty["reason"], empty["recommendations"]) == ("no_candidate", [])
+        assert catalogue.found("nikon silver") == ["back"]
+    with changing(tiny_bundle, tmp_path) as catalogue:
+        assert catalogue.found("nikon silver") == ["back"]
