@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from service.batching.engines import EmbedEngine, RecommendEngine
 from service.contract.manifest import Manifest
+from service.contract.signals import IdentifierKind
 from service.opening import OpenBundle
 from service.products.served import Counts, Served
 from service.recommender import Rules
+from service.signals import Signals
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +54,9 @@ class Generation:
 
     def serving(self, served: Served, *, number: int) -> "Generation":
         """Return the generation that answers from a later state of the catalogue."""
-        recommender = self.bundle.recommender.with_products(served.retriever, served.catalogue)
+        recommender = self.bundle.recommender.with_products(
+            served.retriever, served.catalogue, signals=self._signals_of(served)
+        )
         return replace(
             self,
             number=number,
@@ -58,6 +64,20 @@ class Generation:
             recommend=RecommendEngine(recommender),
             counts=served.counts,
         )
+
+    def _signals_of(self, served: Served) -> Signals | None:
+        """Return what is known of queries besides their embeddings, with all changes."""
+        signals, record = self.bundle.recommender.signals, self.manifest.signals
+        if signals is None or record is None:
+            return None
+        fresh: dict[int, dict[IdentifierKind, list[str]]] = {}
+        for row, product in enumerate(served.fresh_records, start=len(served.catalogue.base)):
+            own = fresh.setdefault(row, {})
+            for one in record.identifiers:
+                if (value := product.value(one.column)) is not None:
+                    own.setdefault(one.kind, []).append(value)
+        removed = np.flatnonzero(~served.live).tolist()
+        return signals.with_changes(served.catalogue.texts, removed=removed, fresh=fresh)
 
     def target_of(self, wanted: float | None) -> float:
         """Return the precision promised to a caller; the bundle's own where he has no other."""

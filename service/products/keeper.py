@@ -35,6 +35,7 @@ class _Laid:
 
     encoding: ProductEncoding
     overlay: Overlay
+    has_signals: bool
 
 
 class ProductKeeper:
@@ -77,7 +78,8 @@ class ProductKeeper:
         found = encoding.encoded(one for one in changes if not overlay.is_in_base(one))
         for change in changes:
             overlay.apply(change, found.get(change.product_id))
-        self._laid[id(bundle.manifest)] = _Laid(encoding, overlay)
+        laid = _Laid(encoding, overlay, has_signals=recommender.signals is not None)
+        self._laid[id(bundle.manifest)] = laid
         weakref.finalize(bundle.manifest, self._laid.pop, id(bundle.manifest), None).atexit = False
 
     def begin(self, bundle: OpenBundle) -> Served:
@@ -243,12 +245,12 @@ class ProductKeeper:
         old, served = active.overlay, active.overlay.served()
         if not served.counts.products:
             return  # an index of nothing is none
-        if can_merge(old.base):
+        if can_merge(old.base) and not active.has_signals:
             loop = asyncio.get_running_loop()
             base = await loop.run_in_executor(self._worker, merged, served)
             since = served.sequence
         elif served.counts.fresh > self._terms.merge_rows // 2:
-            return  # nothing would be gained; a build of the bundle is due
+            return  # nothing would be gained, or the signals know rows: a build is due
         else:
             base, since = old.base, 0  # the rows of products that are gone are let go
         is_current = active is self._active

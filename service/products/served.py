@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from service.filters import Mask, Masks, ProductFilter
 from service.products.base import Base
+from service.products.change import ProductRecord
 from service.products.rows import FreshRows, Joined
 from service.retrievers import NOT_FOUND, Retriever
 from service.retrievers.exact import must_fit, ranked
@@ -59,6 +60,11 @@ class Served:
     live: Bool[np.ndarray, " product"]
     is_newer: Bool[np.ndarray, " product"]
     sequence: int
+
+    @property
+    def fresh_records(self) -> Sequence[ProductRecord]:
+        """Return what was put since, by row behind those of the base; also what is gone again."""
+        return self.catalogue.fresh.records[: self.catalogue.rows]
 
 
 class LiveProducts:
