@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from service.catalogue import Catalogue, ServedProducts
 from service.contract.errors import ChangesNotKeptError
 from service.opening import OpenBundle
-from service.products.base import Base
 from service.products.change import Change, ProductRecord
 from service.products.encoding import ProductEncoding
+from service.products.ground import Base
 from service.products.log import ChangesLog
 from service.products.merging import can_merge, merged
 from service.products.outcomes import Outcome

@@ -6,7 +6,7 @@ import pyarrow as pa
 from jaxtyping import Int64
 
 from service.catalogue import HAS_TWIN, Catalogue
-from service.products.base import Base, rows_of
+from service.products.ground import Base, rows_of
 from service.products.keys import KeyedRows
 from service.products.rows import FreshRows
 from service.products.served import Served

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool
 
-from service.products.base import Base
 from service.products.change import Change, ProductRecord
+from service.products.ground import Base
 from service.products.rows import FIRST_ROOM, FreshProduct, FreshRows
 from service.products.served import Counts, LiveProducts, LiveRetriever, Served
 

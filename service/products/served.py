@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from service.filters import Mask, Masks, ProductFilter
-from service.products.base import Base
 from service.products.change import ProductRecord
+from service.products.ground import Base
 from service.products.rows import FreshRows, Joined
 from service.retrievers import NOT_FOUND, Retriever
 from service.retrievers.exact import must_fit, ranked

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from service.catalogue import Catalogue
 from service.opening import open_bundle_to_serve
-from service.products.base import Base
 from service.products.change import Change, ProductRecord
 from service.products.encoding import ProductEncoding
+from service.products.ground import Base
 from service.products.merging import merged
 from service.products.overlay import Overlay, carried_over
 from tests.tiny import PRODUCTS
