@@ -24,9 +24,15 @@ _NOW = (
     ),
     Panel(
         "Threshold",
-        "Least similarity that is accepted under the default promise; no value where the bundle "
-        "has none and everything goes to review.",
-        (Query(f"avg(surematch_threshold_similarity{{{JOB}}})", "threshold"),),
+        "Least similarity that is accepted under the default promise, or least score where the "
+        "bundle decides by one. No value: it has no threshold and everything goes to review.",
+        (
+            Query(
+                f"avg(surematch_threshold_similarity{{{JOB}}} >= -1) "  # NaN is no threshold
+                f"or avg(surematch_threshold_score{{{JOB}}} >= -1)",
+                "threshold",
+            ),
+        ),
         Unit.SIMILARITY,
         Kind.NUMBER,
         span=4,
@@ -172,11 +178,25 @@ _SIMILARITY = (
     ),
 )
 
+_SCORES = tuple(
+    Query(
+        f"histogram_quantile({q}, sum by (le) "
+        f"(rate(surematch_top_score_bucket{{{REPLICAS}}}[{PER_SCRAPES}])))",
+        name,
+    )
+    for q, name in ((0.1, "10 %"), (0.25, "25 %"), (0.5, "median"), (0.75, "75 %"))
+)
+
+_CHANGES = (
+    f"sum by (operation, outcome) (rate(surematch_product_changes_total{{{REPLICAS}}}"
+    f"[{PER_SCRAPES}]))"
+)
+
 _CATALOGUE = (
     Panel(
         "Answers of a stale operating point",
         "Share of the queries of the last hour that reached the threshold and went to review, "
-        "since their catalogue is too new for the calibration.",
+        "since the product answered is newer than the calibration.",
         (
             Query(
                 'job_reason:surematch_recommendations:ratio_rate1h{reason="stale_operating_point"}',
@@ -196,6 +216,44 @@ _CATALOGUE = (
         alert_at=0.95,
         alert_below=True,
         top=1,
+    ),
+    Panel(
+        "Quantiles of score, with its threshold",
+        "Of bundles that decide by a learnt score in place of the similarity; empty for others. "
+        "Where the threshold crosses the median, half of the queries go to review.",
+        (*_SCORES, Query(f"avg(surematch_threshold_score{{{JOB}}})", "threshold")),
+        Unit.SIMILARITY,
+        span=24,
+        top=1,
+    ),
+    Panel(
+        "Products since the bundle was built",
+        "Fresh ones are searched beside the index, removed ones are never answered, pending ones "
+        "wait for the encoder of a new bundle. A merge takes fresh ones into the index.",
+        (
+            Query(f"max(surematch_fresh_products{{{JOB}}})", "fresh"),
+            Query(f"max(surematch_removed_products{{{JOB}}})", "removed"),
+            Query(f"max(surematch_pending_products{{{JOB}}})", "pending"),
+        ),
+        Unit.NUMBER,
+        span=8,
+    ),
+    Panel(
+        "Products newer than the calibration",
+        "Share of the products served that came after the calibration; answers with one of them "
+        "go to review as stale. Calibrate anew when it hurts coverage.",
+        (Query(f"max(surematch_catalogue_newer_ratio{{{JOB}}})", "newer"),),
+        Unit.SHARE,
+        span=8,
+        top=1,
+    ),
+    Panel(
+        "Changes of products",
+        "Changes per second by outcome. `not_kept` means that the disk did not take it: the caller "
+        "was told, and there is an alert.",
+        (Query(f"{_CHANGES} > 0", "{{operation}} {{outcome}}"),),
+        Unit.PER_SECOND,
+        span=8,
     ),
 )
 
