@@ -14,8 +14,10 @@ from service.contract.golden import GoldenExample
 from service.contract.signals import IdentifierKind, IdentifierRule
 from service.contract.text import normalise
 from service.contract.tokens import TokenisedText
+from service.embedded import OnDevice
 from service.encoder import Encoder
 from service.retrievers import Retriever
+from service.retrievers.in_place import search_where_they_lie
 from service.signals import (
     IdentifierStatus,
     Nearest,
@@ -43,6 +45,8 @@ class Asked:
         allowed: true at the catalogue rows that may be recommended; None allows all.
         query: the text in its normal form, with identifiers; None where no signal needs it.
         rules: what happens to answers found by an identifier, where it is calibrated.
+        on_device: the vectors of all texts that are asked together, in their order, where the
+            encoder left them; None where they are not all there.
     """
 
     text: TokenisedText
@@ -52,6 +56,7 @@ class Asked:
     allowed: Bool[np.ndarray, " product"] | None = None
     query: QueryText | None = None
     rules: Rules = field(default_factory=dict[IdentifierKind, IdentifierRule])
+    on_device: OnDevice | None = None
 
 
 class Recommender:
@@ -201,10 +206,12 @@ class Recommender:
         nearest: dict[int, Nearest] = {}
         for some in together.values():
             allowed = asked[some[0]].allowed
-            similarity, rows = self.retriever.search(
+            similarity, rows = search_where_they_lie(
+                self.retriever,
                 np.stack([works[row] for row in some]),
                 max(depth, *(asked[row].k for row in some)),
                 allowed=allowed,
+                there=asked[some[0]].on_device,
             )
             for place, row in enumerate(some):
                 nearest[row] = Nearest(works[row], similarity[place], rows[place], allowed)

@@ -63,10 +63,12 @@ class RecommendEngine:
     ) -> list[Answer | None]:
         """Return the answer of each text; None for one whose time was over before the search."""
         with clock.stage("encode"):
-            embeddings = self._encoder.encode_together([work.tokens for work in works])
+            embedded = self._encoder.encode_in_place([work.tokens for work in works])
         now = self._clock()
         wanted = [row for row, work in enumerate(works) if work.is_wanted(now)]
-        asked = [self._asked(works[row], embeddings[row]) for row in wanted]
+        asked = [self._asked(works[row], embedded.vectors[row]) for row in wanted]
+        if len(wanted) == len(works):
+            asked = [replace(one, on_device=embedded.on_device) for one in asked]
         found: list[Answer | None] = [None] * len(works)
         for row, answer in zip(wanted, self._answers(asked, clock), strict=True):
             found[row] = answer

@@ -4,9 +4,10 @@ from typing import Protocol, runtime_checkable
 
 import faiss
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from service.embedded import OnDevice
+from service.retrievers.retriever import Retriever
 
 
 @runtime_checkable
@@ -18,6 +19,31 @@ class SearchesInPlace(Protocol):
     ) -> tuple[Float32[np.ndarray, "query rank"], Int64[np.ndarray, "query rank"]]:
         """Return what `Retriever.search` does, for vectors on the device."""
         ...
+
+
+def search_where_they_lie(
+    retriever: Retriever,
+    queries: Float32[np.ndarray, "query dim"],
+    k: int,
+    *,
+    allowed: Bool[np.ndarray, " product"] | None,
+    there: OnDevice | None,
+) -> tuple[Float32[np.ndarray, "query rank"], Int64[np.ndarray, "query rank"]]:
+    """Return what `Retriever.search` does, on the device where queries and index are both there.
+
+    Args:
+        retriever: what is asked.
+        queries: unit vectors in the host's memory.
+        k: how many products a query gets.
+        allowed: true at the rows that may be found; only the host can filter.
+        there: vectors on the device, of which ``queries`` are some in the same order; used where
+            they are all of them.
+    """
+    if there is None or there.texts != len(queries) or allowed is not None:
+        return retriever.search(queries, k, allowed=allowed)
+    if isinstance(retriever, SearchesInPlace):
+        return retriever.search_in_place(there, k)
+    return retriever.search(queries, k)
 
 
 def search_pointer(

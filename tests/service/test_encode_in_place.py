@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.answers import Answer, StageClock
+from service.batching.engines import RecommendAsk, RecommendEngine
+from service.batching.work import Work
 from service.contract.tokens import TextTokeniser, TokenisedText
+from service.embedded import OnDevice
 from service.encoder import Encoder, Failure
+from service.opening import open_recommender
+from service.recommender import Recommender
+from service.retrievers import FlatRetriever
+from service.retrievers.exact import ranked
 from service.retrievers.in_place import search_pointer
 from tests.poison import PoisonSession
 from tests.tiny import DIM, SPECIAL, make_tokenizer, write_encoder
@@ -65,6 +73,65 @@ def test_an_index_of_another_length_is_refused_before_faiss_reads_on(encoder: En
 
     with pytest.raises(ValueError, match=f"vectors of {DIM} numbers .* an index of {DIM + 1}"):
         search_pointer(faiss.IndexFlatIP(DIM + 1), there, 1)
+
+
+class InPlace(FlatRetriever):
+    """An exact index that is asked by address, and says how often it was."""
+
+    def __init__(self, index: faiss.IndexFlat) -> None:
+        super().__init__(index)
+        self.asked = 0
+
+    def search_in_place(self, queries: OnDevice, k: int) -> tuple[np.ndarray, np.ndarray]:
+        self.asked += 1
+        return ranked(*search_pointer(self._index, queries, self.products), k)
+
+
+def recommender_in_place(bundle: Path, *, in_place: bool) -> tuple[RecommendEngine, InPlace]:
+    opened, _ = open_recommender(bundle)
+    index = faiss.read_index(str(bundle / "products.faiss"))
+    assert isinstance(index, faiss.IndexFlat)
+    retriever = InPlace(index)
+    known = opened.encoder.tokeniser
+    encoder = Encoder(bundle / "encoder.onnx", known, workers=1, in_place=in_place)
+    made = Recommender(encoder, retriever, opened.catalogue, threshold=0.5)
+    return RecommendEngine(made), retriever
+
+
+def answers(engine: RecommendEngine, *asked: str, late: str | None = None) -> list[Answer | None]:
+    works = [
+        Work[RecommendAsk, Answer](
+            text,
+            engine,
+            RecommendAsk(k=3, threshold=0.5),
+            0.0,
+            deadline=0.0 if words == late else float("inf"),
+        )
+        for words, text in zip(asked, engine.recommender.encoder.tokenise(asked), strict=True)
+    ]
+    return engine.answer(works, StageClock())
+
+
+def test_a_batch_is_searched_where_it_was_encoded_with_the_same_answers(tiny_bundle: Path) -> None:
+    there, index = recommender_in_place(tiny_bundle, in_place=True)
+    copied, _ = recommender_in_place(tiny_bundle, in_place=False)
+    asked = ("sony silver", "canon body", "generic cable")
+
+    assert answers(there, *asked) == answers(copied, *asked)
+    assert index.asked == 1
+
+
+def test_a_batch_that_lost_a_text_is_searched_from_the_copy(tiny_bundle: Path) -> None:
+    engine, index = recommender_in_place(tiny_bundle, in_place=True)
+
+    first, gone, last = answers(engine, "sony silver", "too late", "canon body", late="too late")
+
+    assert gone is None
+    assert first is not None
+    assert last is not None
+    assert first.recommendations[0].product_id == "p-2"
+    assert last.recommendations[0].title.startswith("Canon")
+    assert index.asked == 0
 
 
 def test_vectors_outlive_the_next_run(encoder: Encoder) -> None:
