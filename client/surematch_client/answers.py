@@ -83,6 +83,7 @@ def _result_of(one: JsonObject, bundle_id: str) -> Result:
         recommendations=tuple(map(_recommendation_of, one.objects("recommendations"))),
         bundle_id=bundle_id,
         target_precision=one.number_or_none("target_precision"),
+        identifier=one.text_or_none("identifier"),
     )
     if result.is_auto_accepted and not result.recommendations:
         message = f"a result is auto_accepted and recommends nothing; {ADVICE}"
@@ -98,6 +99,7 @@ def _recommendation_of(one: JsonObject) -> Recommendation:
         similarity=one.number("similarity"),
         fields=None if fields is None else {key: fields.text_or_none(key) for key in fields.values},
         score=one.number_or_none("score"),
+        matched_by=one.text_or_none("matched_by"),
     )
 
 

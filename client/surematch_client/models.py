@@ -21,6 +21,8 @@ class Reason(StrEnum):
     AMBIGUOUS_PRODUCT = "ambiguous_product"
     EMPTY_TEXT = "empty_text"
     ENCODER_FAILED = "encoder_failed"
+    IDENTIFIER_MATCH = "identifier_match"
+    IDENTIFIER_UNPROVEN = "identifier_unproven"
     NO_CANDIDATE = "no_candidate"
     FILTER_EXCLUDES_BEST = "filter_excludes_best"
     STALE_OPERATING_POINT = "stale_operating_point"
@@ -57,6 +59,7 @@ class Recommendation:
         similarity: in [-1, 1].
         fields: the fields asked for, None where the product has no value; None if none were.
         score: what order and decision follow, where that is not the similarity.
+        matched_by: the kind of identifier that names this very product; None where none does.
     """
 
     product_id: str
@@ -64,6 +67,7 @@ class Recommendation:
     similarity: float
     fields: Mapping[str, str | None] | None = field(default=None, hash=False)
     score: float | None = None
+    matched_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Result:
         recommendations: best first.
         bundle_id: name of the bundle that answered.
         target_precision: the precision promised for accepted answers; None where none is named.
+        identifier: what came of the query's identifiers; None where it has none.
     """
 
     id: str | int | None
@@ -86,6 +91,7 @@ class Result:
     recommendations: Sequence[Recommendation]
     bundle_id: str
     target_precision: float | None = None
+    identifier: str | None = None
 
     @property
     def is_auto_accepted(self) -> bool:

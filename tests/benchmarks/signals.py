@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--name", required=True)
     parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--system", choices=SYSTEMS, action="append", help="default: each")
     arguments = parser.parse_args()
     there = json.loads(arguments.json.read_text()) if arguments.json.exists() else {"sets": {}}
     data = read_data_folder(arguments.data)
@@ -55,7 +56,9 @@ def main() -> None:
         if arguments.checkpoint
         else untrained_checkpoint(arguments.data, data)
     )
-    rows = {name: measure(checkpoint, data, options) for name, options in SYSTEMS.items()}
+    rows = dict(there["sets"].get(arguments.name, {}).get("systems", {}))
+    for name in arguments.system or SYSTEMS:
+        rows[name] = measure(checkpoint, data, SYSTEMS[name])
     there["machine"] = machine()
     there["sets"][arguments.name] = {
         "products": len(data.products),
