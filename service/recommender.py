@@ -90,12 +90,20 @@ class Recommender:
         self.signals = signals
         self.rules: Rules = rules or {}
 
-    def with_products(self, retriever: Retriever, catalogue: ServedProducts) -> "Recommender":
+    def with_products(
+        self,
+        retriever: Retriever,
+        catalogue: ServedProducts,
+        *,
+        signals: Signals | None = None,
+    ) -> "Recommender":
         """Return a recommender that shares everything with this one but the products.
 
-        To be called on the recommender of a bundle: those that came since follow its products.
+        Args:
+            retriever: of the products there are now.
+            catalogue: what is known of them.
+            signals: those of this one with the same changes; see `Signals.with_changes`.
         """
-        signals = self.signals and self.signals.following(catalogue, first=len(self.catalogue))
         return Recommender(
             self.encoder,
             retriever,

@@ -57,14 +57,6 @@ class IdentifierMatch:
         """Return the row of the one product that is named, or None."""
         return self.rows[0] if self.status is IdentifierStatus.MATCHED else None
 
-    def only(self, rows: tuple[int, ...]) -> "IdentifierMatch":
-        """Return what is named if of the products only those of ``rows`` are there."""
-        if not rows:
-            return IdentifierMatch(IdentifierStatus.UNKNOWN)
-        one = len(rows) == 1
-        status = IdentifierStatus.MATCHED if one else IdentifierStatus.AMBIGUOUS
-        return IdentifierMatch(status, self.kind, rows)
-
     def rule_in(self, rules: Mapping[IdentifierKind, IdentifierRule]) -> IdentifierRule:
         """Return what happens to this match; what was never calibrated is left to the threshold."""
         by_threshold = IdentifierRule.BY_THRESHOLD

@@ -35,13 +35,7 @@ def load_signals(record: SignalsRecord, folder: Path, catalogue: Catalogue) -> S
     if record.score is not None:
         _must_fit(record.score, folder, has_lexical=lexical is not None)
     identifiers = _identifiers(record, folder, catalogue)
-    return Signals(
-        catalogue.texts,
-        identifiers=identifiers,
-        lexical=lexical,
-        score=record.score,
-        columns=[(one.kind, one.column) for one in record.identifiers],
-    )
+    return Signals(catalogue.texts, identifiers=identifiers, lexical=lexical, score=record.score)
 
 
 def _must_fit(score: ScoreModel, folder: Path, *, has_lexical: bool) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from service.catalogue import ServedProducts
 from service.contract.signals import IdentifierKind, ScoreModel
 from service.contract.text import normalise
 from service.retrievers import Retriever
@@ -96,29 +95,12 @@ class Signals:
         identifiers: which products have which; None without columns of them.
         lexical: the BM25 index; None without one.
         score: what the answers are ordered by; None for the similarity.
-        columns: fields of a product that hold identifiers.
-        has_dead_rows: whether rows of products that are gone must be told from the others.
     """
 
     texts: Sequence[str]
     identifiers: IdentifierTable | None = None
     lexical: LexicalIndex | None = None
     score: ScoreModel | None = None
-    columns: Sequence[tuple[IdentifierKind, str]] = ()
-    has_dead_rows: bool = False
-
-    def following(self, catalogue: ServedProducts, *, first: int) -> "Signals":
-        """Return the signals of a later state of the catalogue; these stay as they are.
-
-        Which of the rows are still served is asked of the retriever, query by query.
-
-        Args:
-            catalogue: the products of the bundle, then those that came since.
-            first: row of the first of those.
-        """
-        fresh = {row: self._entries(catalogue, row) for row in range(first, len(catalogue))}
-        changed = self.with_changes(catalogue.texts, removed=(), fresh=fresh)
-        return replace(changed, has_dead_rows=True)
 
     def with_changes(
         self,
@@ -155,7 +137,7 @@ class Signals:
         at most the score of the last candidate.
         """
         ranking = self._in_order(query, self.pool(query, nearest, retriever), nearest)
-        match = self._look_up(query, nearest, retriever)
+        match = self._look_up(query, nearest)
         if match is None or not match.rows:
             return replace(ranking, match=match)
         return named_first(ranking, match, nearest, retriever)
@@ -170,7 +152,7 @@ class Signals:
         words = words_of(query.text)
         scores = self.lexical.scores(words)
         found = best_rows(scores, LEXICAL_POOL, allowed=nearest.allowed)
-        more = self._live(found[~np.isin(found, near)], nearest, retriever)
+        more = found[~np.isin(found, near)]
         rows = np.concatenate([near, more])
         known = retriever.similarities(nearest.embedding[None], more[None])[0].astype(np.float64)
         share = scores[rows].astype(np.float64) / max(self.lexical.own_score(words), 1e-9)
@@ -196,42 +178,16 @@ class Signals:
         order = np.lexsort((rows, -similarity, is_rest, -score))
         return _ranking(similarity[order], rows[order], score[order])
 
-    def _look_up(
-        self, query: QueryText, nearest: Nearest, retriever: Retriever
-    ) -> IdentifierMatch | None:
+    def _look_up(self, query: QueryText, nearest: Nearest) -> IdentifierMatch | None:
         if self.identifiers is None:
             return _not_indexed(query)
         match = self.identifiers.look_up(query)
-        if match is not None and match.rows and self.has_dead_rows:
-            live = self._live(np.array(match.rows, dtype=np.int64), nearest, retriever)
-            match = match.only(tuple(int(row) for row in live))
         if match is None or nearest.allowed is None:
             return match
         rows = tuple(row for row in match.rows if nearest.allowed[row])
         if match.rows and not rows:
             return IdentifierMatch(IdentifierStatus.UNKNOWN)
         return replace(match, rows=rows)
-
-    def _live(
-        self, rows: Int64[np.ndarray, " some"], nearest: Nearest, retriever: Retriever
-    ) -> Int64[np.ndarray, " live"]:
-        """Return those of some rows whose products are served."""
-        if not self.has_dead_rows or not len(rows):
-            return rows
-        wanted = np.zeros(retriever.products, dtype=bool)
-        wanted[rows] = True
-        found = retriever.search(nearest.embedding[None], len(rows), allowed=wanted)[1]
-        return rows[np.isin(rows, found)]
-
-    def _entries(
-        self, catalogue: ServedProducts, row: int
-    ) -> Mapping[IdentifierKind, Sequence[str]]:
-        values = catalogue.values(row, [name for _, name in self.columns])
-        entries: dict[IdentifierKind, list[str]] = {}
-        for kind, name in self.columns:
-            if entry := values[name]:
-                entries.setdefault(kind, []).append(entry)
-        return entries
 
 
 def by_similarity(query: QueryText | None, nearest: Nearest) -> Ranking:

@@ -3,7 +3,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,10 +15,9 @@ from service.contract.manifest import Manifest
 from service.contract.signals import IdentifierKind
 from service.opening import open_recommender
 from service.recommender import Answer, Recommender
-from service.retrievers import FlatRetriever
 from service.signals import QueryText
 from tests.informed import GTINS, MPNS, inform
-from tests.tiny import DIM, open_tiny
+from tests.tiny import open_tiny
 
 WORDS = ["sony", "wh", "1000xm4", "black", "silver", "bose", "canon", "eos", "r5", "cable", "odd"]
 queries = st.lists(st.sampled_from([*WORDS, *GTINS.values(), "wh1000xm4/b"]), max_size=6).map(
@@ -165,30 +163,6 @@ def test_a_query_with_nothing_that_is_known_still_gets_an_answer(
 
     assert all(np.isfinite(score) for score in scores(answer))
     assert answer.reason is not Reason.IDENTIFIER_MATCH
-
-
-class Shrunk(FlatRetriever):
-    """A retriever of a catalogue whose first product is gone."""
-
-    def search(self, queries: Any, k: int, *, allowed: Any = None) -> Any:
-        live = np.arange(self.products) > 0
-        return super().search(queries, k, allowed=live if allowed is None else live & allowed)
-
-
-@pytest.mark.parametrize("text", ["sony wh 1000xm4 black", GTINS["p-1"]])
-def test_a_product_that_is_gone_is_found_neither_by_its_words_nor_by_its_identifier(
-    make: Make, text: str
-) -> None:
-    recommender = make(identifiers=True, lexical=True, score=True)
-    index = faiss.IndexFlatIP(DIM)
-    index.add(recommender.encoder.embed(list(recommender.catalogue.titles)))
-    assert best(recommender.recommend([text])[0]) == "p-1"
-
-    changed = recommender.with_products(Shrunk(index), recommender.catalogue)
-
-    [answer] = changed.recommend([text], k=8)
-    assert "p-1" not in [found.product_id for found in answer.recommendations]
-    assert len(answer.recommendations) == 7
 
 
 def test_signals_follow_a_catalogue_that_changes(make: Make) -> None:
