@@ -21,7 +21,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-peers bench-memory bench-scale bench-swaps sbom audit fix constraints clean
+.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-peers bench-index bench-memory bench-scale bench-swaps sbom audit fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -109,6 +109,10 @@ bench-peers: setup ## the service beside other servers on the same weights, each
 bench-scale: setup ## catalogues of 10,000 to 10,000,000 products; SCALE="--sizes 10000 100000" takes less than hours
 	$(BIN)/python -m tests.benchmarks.scale --folder .scale --json scale.json $(SCALE)
 
+bench-index: setup ## recall and time of our indices beside hnswlib and usearch; ARGS, see --help
+	@$(PIP) --constraint constraints/bench.txt --group bench
+	$(BIN)/python -m tests.benchmarks.index_families --json bench_index.json --plot bench_index.png $(ARGS)
+
 bench-swaps: setup ## memory while bundles are swapped; five minutes
 	$(BIN)/python -m tests.benchmarks.swap_memory --json swap_memory.json
 
@@ -146,4 +150,4 @@ constraints: ## pin anew what a fresh environment gets; a deliberate act
 	rm -rf $(VENV)-fresh
 
 clean: ## remove the environment and what demo and tests left
-	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .scale .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_peers.json sbom.json scale.json swap_memory.json training_step.json training_memory.json
+	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .scale .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_index.json bench_index.png bench_peers.json sbom.json scale.json swap_memory.json training_step.json training_memory.json

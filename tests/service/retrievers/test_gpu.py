@@ -1,0 +1,110 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import faiss
+import numpy as np
+import pytest
+
+from service.contract.errors import ConfigError
+from service.retrievers import Retriever, gpu
+from service.retrievers.exact_vectors import ArrayVectors
+from service.retrievers.gpu import GpuKind, GpuRetriever, OwnerThread, make_on_gpu, move_to_gpu
+from service.retrievers.in_place import SearchesInPlace
+from tests.clustered import clustered_units, near
+
+PRODUCTS = clustered_units(1500, 16)
+QUERIES = near(PRODUCTS, 30)
+EVERY = QUERIES @ PRODUCTS.T
+HAS_GPU = hasattr(faiss, "StandardGpuResources")
+
+
+def flat() -> faiss.IndexFlatIP:
+    index = faiss.IndexFlatIP(16)
+    index.add(PRODUCTS)
+    return index
+
+
+def on_host() -> GpuRetriever:
+    """Return the retriever around an index of the host: all of it but the device."""
+    return GpuRetriever(flat(), ArrayVectors(PRODUCTS), owner=OwnerThread(), family="flat")
+
+
+def test_it_is_a_retriever_that_searches_in_place() -> None:
+    assert isinstance(on_host(), Retriever)
+    assert isinstance(on_host(), SearchesInPlace)
+
+
+def test_the_nearest_products_are_found_with_exact_similarities() -> None:
+    similarity, rows = on_host().search(QUERIES, 7)
+
+    np.testing.assert_allclose(similarity, -np.sort(-EVERY, axis=1)[:, :7], atol=1e-6)
+    np.testing.assert_allclose(on_host().similarities(QUERIES, rows), similarity, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.7])
+@pytest.mark.parametrize("most", [24, gpu.MOST_RANKS])
+def test_only_allowed_products_are_found_and_as_many_as_there_are(
+    share: float, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "MOST_RANKS", most)
+    allowed = np.random.default_rng(0).random(1500) < share
+
+    similarity, rows = on_host().search(QUERIES, 20, allowed=allowed)
+
+    there = min(20, int(allowed.sum()))
+    expected = -np.sort(-np.where(allowed, EVERY, -np.inf), axis=1)[:, :there]
+    np.testing.assert_allclose(similarity[:, :there], expected, atol=1e-6)
+    assert (rows[:, there:] == -1).all()
+
+
+def test_one_thread_does_all_and_may_ask_itself() -> None:
+    owner = OwnerThread()
+    with ThreadPoolExecutor(4) as pool:
+        threads = set(pool.map(lambda _: owner.call(threading.get_ident), range(40)))
+
+    nested = owner.call(lambda: owner.call(threading.get_ident))
+
+    owner.close()
+    assert threads == {nested}
+    assert threading.get_ident() not in threads
+
+
+def test_what_the_owner_raises_reaches_the_caller() -> None:
+    owner = OwnerThread()
+
+    with pytest.raises(ZeroDivisionError):
+        owner.call(lambda: 1 / 0)
+
+    assert owner.call(lambda: 3) == 3
+    owner.close()
+
+
+@pytest.mark.skipif(HAS_GPU, reason="this FAISS is built for a GPU")
+@pytest.mark.parametrize("kind", GpuKind)
+def test_a_faiss_without_a_gpu_is_said_clearly(kind: GpuKind) -> None:
+    with pytest.raises(ConfigError, match=f"has no {kind}; install the extra `gpu`"):
+        make_on_gpu(kind, PRODUCTS, clusters=8)
+    with pytest.raises(ConfigError, match="has no StandardGpuResources; install the extra `gpu`"):
+        move_to_gpu(flat())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not HAS_GPU, reason="this FAISS knows no GPU")
+@pytest.mark.parametrize("kind", [*GpuKind, None])
+def test_an_index_on_a_device_finds_nearly_what_comparing_everything_finds(
+    kind: GpuKind | None,
+) -> None:
+    if kind is not None and not hasattr(faiss, kind):
+        pytest.skip(f"this FAISS has no {kind}")
+    owner = OwnerThread()
+    index = owner.call(
+        lambda: move_to_gpu(flat()) if kind is None else make_on_gpu(kind, PRODUCTS, clusters=8)
+    )
+    retriever = GpuRetriever(
+        index, ArrayVectors(PRODUCTS), owner=owner, family=str(kind), candidates=128
+    )
+
+    similarity, _ = retriever.search(QUERIES, 10)
+
+    least = -np.sort(-EVERY, axis=1)[:, 9:10]
+    assert (similarity >= least - 1e-5).mean() > 0.5
