@@ -39,15 +39,20 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(".scale"), help="keeps the vectors")
     parser.add_argument("--json", type=Path, default=Path("scale.json"), metavar="FILE")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--encoder", type=Path, help="folder of another exported encoder")
+    parser.add_argument("--titles", default="titles-fp32", help="name of its file of vectors")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
-    encoder = exported(folder / "encoder")
-    make_offers(folder, open_encoder(encoder))
+    encoder = arguments.encoder or exported(folder / "encoder")
+    titles = folder / f"{arguments.titles}.npy"
+    offers = folder / f"offers-{arguments.titles}.npy"
+    make_offers(offers, open_encoder(encoder))
     figures = _figures_so_far(arguments.json)
     for size in sorted(arguments.sizes):
-        vectors = _vectors(folder, encoder, size)
-        figures["sizes"][str(size)] = _measure(vectors, size, encoder=encoder)
+        vectors = _vectors(titles, encoder, size)
+        found = _measure(vectors, size, encoder=encoder, offers=offers)
+        figures["sizes"][str(size)] = found
         figures["machine"] = machine()
         write_figures(figures, arguments.json)
     for line in lines(figures):
@@ -60,22 +65,22 @@ def _figures_so_far(path: Path) -> dict[str, Any]:
     return {"machine": machine(), "sizes": {}}
 
 
-def _vectors(folder: Path, encoder: Path, size: int) -> Path:
+def _vectors(titles: Path, encoder: Path, size: int) -> Path:
     """Return a file of at least ``size`` vectors, made if it is not there."""
-    titles = folder / "titles-fp32.npy"
     if size <= ENCODED:
         if rows_made(titles) < size:
             encode_titles(titles, encoder, rows=ENCODED, until=size)
         return titles
-    path = folder / f"drawn-{size}.npy"
+    path = titles.with_name(f"drawn-{size}.npy")
     drawn(path, titles, rows=size)
     return path
 
 
-def _measure(vectors: Path, size: int, *, encoder: Path) -> dict[str, Any]:
+def _measure(vectors: Path, size: int, *, encoder: Path, offers: Path) -> dict[str, Any]:
     say(f"{size:,} products")
     with tempfile.TemporaryDirectory(dir=vectors.parent) as work:
-        options = ["--vectors", vectors, "--products", size, "--work", work, "--encoder", encoder]
+        options = ["--vectors", vectors, "--products", size, "--work", work]
+        options += ["--encoder", encoder, "--offers", offers]
         found = {
             measure: _in_own_process([measure, *map(str, options)])
             for measure in MEASURES

@@ -45,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scale_cases")
     parser.add_argument("measure", choices=MEASURES)
     parser.add_argument("--vectors", type=Path, required=True)
+    parser.add_argument("--offers", type=Path, required=True)
     parser.add_argument("--products", type=int, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--encoder", type=Path, required=True)
@@ -96,7 +97,7 @@ def reading(arguments: argparse.Namespace) -> Measured:
 def building(arguments: argparse.Namespace) -> Measured:
     """Build and tune the index with half of the queries."""
     vectors = vectors_of(arguments.vectors, arguments.products)
-    tuning = read_offers(arguments.vectors.parent).vectors[::2]
+    tuning = read_offers(arguments.offers).vectors[::2]
     wish = IndexWish(memory_bytes=int(arguments.memory * 1e9))
     before = memory_mb("RssAnon")
     started, cpu = time.perf_counter(), time.process_time()
@@ -115,7 +116,7 @@ def building(arguments: argparse.Namespace) -> Measured:
 
 def searching(arguments: argparse.Namespace) -> Measured:
     """Search with the other half of the queries, one at a time, on one core."""
-    offers = read_offers(arguments.vectors.parent)
+    offers = read_offers(arguments.offers)
     queries, texts = offers.vectors[1::2], offers.texts[1::2]
     encoder = open_encoder(arguments.encoder)
     before = memory_mb("RssAnon")

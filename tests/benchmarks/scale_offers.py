@@ -17,7 +17,6 @@ from training.data.synthetic_noise import Noise, write_offer
 OFFERS = 1000
 AMONG = 10_000
 """They are of products among the first so many, which every size of catalogue has."""
-_TEXTS, _VECTORS = "offers.json", "offers.npy"
 
 
 @dataclass(frozen=True)
@@ -28,20 +27,25 @@ class Offers:
     vectors: Float32[np.ndarray, "offer dim"]
 
 
-def make_offers(folder: Path, encoder: Encoder) -> None:
-    """Write offers of products drawn by chance, with their vectors, unless they are there."""
-    if (folder / _VECTORS).is_file():
+def make_offers(path: Path, encoder: Encoder) -> None:
+    """Write offers of products drawn by chance, with their vectors, unless they are there.
+
+    Args:
+        path: where the vectors are (.npy); the texts are beside them (.json).
+        encoder: makes the vectors.
+    """
+    if path.is_file():
         return
     products = list(islice(inventions(SEED), AMONG))
     chance = Chance(SEED, "offers to measure with")
     texts = [
         write_offer(chance.choose(products).parts, chance, Noise()).text for _ in range(OFFERS)
     ]
-    (folder / _TEXTS).write_text(json.dumps(texts), encoding="utf-8")
-    np.save(folder / _VECTORS, encoder.embed(texts))
+    path.with_suffix(".json").write_text(json.dumps(texts), encoding="utf-8")
+    np.save(path, encoder.embed(texts))
 
 
-def read_offers(folder: Path) -> Offers:
+def read_offers(path: Path) -> Offers:
     """Return what `make_offers` wrote."""
-    texts = json.loads((folder / _TEXTS).read_text(encoding="utf-8"))
-    return Offers(texts, np.load(folder / _VECTORS))
+    texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    return Offers(texts, np.load(path))
