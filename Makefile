@@ -21,7 +21,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-peers bench-index bench-memory bench-scale bench-swaps sbom audit fix constraints clean
+.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-peers bench-index bench-memory bench-scale bench-products bench-swaps sbom audit fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -112,6 +112,9 @@ bench-scale: setup ## catalogues of 10,000 to 10,000,000 products; SCALE="--size
 bench-index: setup ## recall and time of our indices beside hnswlib and usearch; ARGS, see --help
 	@$(PIP) --constraint constraints/bench.txt --group bench
 	$(BIN)/python -m tests.benchmarks.index_families --json bench_index.json --plot bench_index.png $(ARGS)
+
+bench-products: setup ## what a catalogue that changes costs; minutes
+	$(BIN)/python -m tests.benchmarks.living_catalogue --json products.json
 
 bench-swaps: setup ## memory while bundles are swapped; five minutes
 	$(BIN)/python -m tests.benchmarks.swap_memory --json swap_memory.json
