@@ -178,19 +178,7 @@ _SIMILARITY = (
     ),
 )
 
-_SCORES = tuple(
-    Query(
-        f"histogram_quantile({q}, sum by (le) "
-        f"(rate(surematch_top_score_bucket{{{REPLICAS}}}[{PER_SCRAPES}])))",
-        name,
-    )
-    for q, name in ((0.1, "10 %"), (0.25, "25 %"), (0.5, "median"), (0.75, "75 %"))
-)
-
-_CHANGES = (
-    f"sum by (operation, outcome) (rate(surematch_product_changes_total{{{REPLICAS}}}"
-    f"[{PER_SCRAPES}]))"
-)
+_CHANGES = f"sum by (outcome) (rate(surematch_product_changes_total{{{REPLICAS}}}[{PER_SCRAPES}]))"
 
 _CATALOGUE = (
     Panel(
@@ -218,15 +206,6 @@ _CATALOGUE = (
         top=1,
     ),
     Panel(
-        "Quantiles of score, with its threshold",
-        "Of bundles that decide by a learnt score in place of the similarity; empty for others. "
-        "Where the threshold crosses the median, half of the queries go to review.",
-        (*_SCORES, Query(f"avg(surematch_threshold_score{{{JOB}}})", "threshold")),
-        Unit.SIMILARITY,
-        span=24,
-        top=1,
-    ),
-    Panel(
         "Products since the bundle was built",
         "Fresh ones are searched beside the index, removed ones are never answered, pending ones "
         "wait for the encoder of a new bundle. A merge takes fresh ones into the index.",
@@ -251,7 +230,7 @@ _CATALOGUE = (
         "Changes of products",
         "Changes per second by outcome. `not_kept` means that the disk did not take it: the caller "
         "was told, and there is an alert.",
-        (Query(f"{_CHANGES} > 0", "{{operation}} {{outcome}}"),),
+        (Query(_CHANGES, "{{outcome}}"),),
         Unit.PER_SECOND,
         span=8,
     ),

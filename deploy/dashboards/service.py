@@ -119,7 +119,7 @@ _BATCHING = (
     Panel(
         "Refused requests by reason",
         "What callers do wrong is here too: auth, scope, payload, and the rate of their key.",
-        (Query("job_reason:surematch_admission_rejected:rate5m > 0", "{{reason}}"),),
+        (Query("job_reason:surematch_admission_rejected:rate5m", "{{reason}}"),),
         Unit.PER_SECOND,
         span=8,
     ),
@@ -150,18 +150,13 @@ _BATCHING = (
     ),
     Panel(
         "What went wrong",
-        "Texts the encoder failed on, requests out of time or given up, workers replaced.",
+        "Texts the encoder failed on, requests out of time or given up by their client, workers "
+        "that got stuck and were replaced.",
         (
-            Query(f"{_rate('surematch_encoder_failures_total', 'kind')} > 0", "encoder {{kind}}"),
-            Query(
-                f"{_rate('surematch_deadline_exceeded_total', 'stage')} > 0", "late in {{stage}}"
-            ),
-            Query(
-                f"{_rate('surematch_request_cancelled_total', 'stage')} > 0", "left in {{stage}}"
-            ),
-            Query(
-                f"{_rate('surematch_worker_restarts_total', 'instance')} > 0", "stuck {{instance}}"
-            ),
+            Query(_rate("surematch_encoder_failures_total", "job"), "encoder failed"),
+            Query(_rate("surematch_deadline_exceeded_total", "job"), "out of time"),
+            Query(_rate("surematch_request_cancelled_total", "job"), "client left"),
+            Query(_rate("surematch_worker_restarts_total", "job"), "worker stuck"),
         ),
         Unit.PER_SECOND,
         span=8,

@@ -59,7 +59,7 @@ def _shares(axes: Axes, panel: Panel, data: Data) -> None:
 
 
 def _finish_lines(axes: Axes, panel: Panel, data: Data) -> None:
-    axes.set_ylim(bottom=0, top=panel.top)
+    axes.set_ylim(bottom=0, top=panel.top or 1.1 * axes.dataLim.y1 or 1)
     axes.yaxis.set_major_formatter(lambda value, _: worded(value, panel.unit))
     _mark_time(axes, data)
     axes.legend(fontsize=6, ncols=4, loc="upper left", framealpha=0.4)
