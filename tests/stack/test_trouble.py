@@ -117,7 +117,7 @@ def test_a_port_that_is_taken_is_named(stack: Stack, scratch: str) -> None:
 def test_an_empty_volume_is_filled_by_training_and_opened_without_a_restart(scratch: str) -> None:
     address = start_waiting(scratch)
     volume = f"--volume={scratch}:/bundles"
-    few = ("--bundles=/bundles", "--products=60", "--epochs=1")
+    few = ("--bundles=/bundles", "--products=30", "--epochs=1")
 
     said = docker(
         *("run", "--rm", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", volume, TRAINING),

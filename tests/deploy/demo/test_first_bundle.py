@@ -69,8 +69,8 @@ def test_a_folder_that_is_not_there_is_one_line(
 
 @pytest.mark.slow
 def test_an_empty_folder_gets_a_bundle_that_opens_and_nothing_else(tmp_path: Path) -> None:
-    arguments = ["--bundles", str(tmp_path), "--products", "60", "--epochs", "1"]
+    arguments = ["--bundles", str(tmp_path), "--products", "30", "--epochs", "1"]
 
     assert first_bundle.main(arguments) == 0
-    assert open_bundle(resolve_bundle(tmp_path)).manifest.catalogue.products == 60
+    assert open_bundle(resolve_bundle(tmp_path)).manifest.catalogue.products == 30
     assert {path.name for path in tmp_path.iterdir()} == {first_bundle.NAME, "CURRENT"}
