@@ -12,6 +12,7 @@ from tests.stack.local_stack import Sample, Stack, wait_for
 from tests.stack.traffic import Traffic
 
 EMPTY: dict[str, str] = {
+    "Surematch coverage / Changes of products / A": "the stack keeps no log of changed products",
     "Surematch service / What went wrong / A": "no text of ours makes the encoder fail",
     "Surematch service / What went wrong / B": "whether a deadline passes depends on the machine",
     "Surematch service / What went wrong / C": "every caller waits for its answer",
