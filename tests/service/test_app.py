@@ -22,7 +22,9 @@ class SlowRecommender(Recommender):
         real = open_bundle_to_serve(folder)
         self.bundle = replace(real, recommender=self)
         shared = real.recommender
-        super().__init__(shared.encoder, shared.retriever, shared.catalogue, threshold=shared.threshold)
+        super().__init__(
+            shared.encoder, shared.retriever, shared.catalogue, threshold=shared.threshold
+        )
         self.go = threading.Event()
         self.asked = 0
 
