@@ -14,7 +14,9 @@ MOST = 32
 EDGE_TEXTS = ("", " \t ", "?!...", "\N{HEADPHONE}", "שלום עולם", "a " * 400)
 
 
-def golden_examples(recommender: Recommender, texts: Sequence[str]) -> list[GoldenExample]:
+def golden_examples(
+    recommender: Recommender, texts: Sequence[str], *, tolerance: GoldenTolerance = TOLERANCE
+) -> list[GoldenExample]:
     """Return up to 32 answers to ``texts`` and to odd texts, none of them near a tie.
 
     An answer is left out where another machine's rounding could change it: where the best two
@@ -25,16 +27,16 @@ def golden_examples(recommender: Recommender, texts: Sequence[str]) -> list[Gold
     steady = [
         text
         for text, answer in zip(candidates, answers, strict=True)
-        if _is_steady(answer, recommender.threshold)
+        if _is_steady(answer, recommender.threshold, tolerance)
     ]
     return recommender.replay(steady[:MOST])
 
 
-def _is_steady(answer: Answer, threshold: float | None) -> bool:
+def _is_steady(answer: Answer, threshold: float | None, tolerance: GoldenTolerance) -> bool:
     best = answer.recommendations
     scores = [found.score for found in best if found.score is not None]
     values = scores if len(scores) == len(best) else [found.similarity for found in best]
-    room = 2 * TOLERANCE.similarity * (SCORE_ROOM if scores else 1)
+    room = 2 * tolerance.similarity * (SCORE_ROOM if scores else 1)
     gaps = [a - b for a, b in pairwise(values)]
     if threshold is not None and answer.value is not None:
         gaps.append(abs(answer.value - threshold))

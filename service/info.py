@@ -5,10 +5,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.contract.manifest import EncoderRecord, FurtherPoint, Manifest, OperatingPoint
+from service.contract.cpu import CpuKind
+from service.contract.manifest import FurtherPoint, Manifest, OperatingPoint
 from service.contract.retriever_record import RetrieverRecord
 from service.contract.signals import DecidesOn, IdentifierColumn
 from service.contract.text import MAX_TEXT_CHARACTERS
+from service.contract.variants import VariantRecord
 from service.encoder import Encoder
 from service.generation import Generation
 from service.onnx_session import Device
@@ -19,6 +21,25 @@ from service.settings import Settings
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class EncoderInfo(_Record):
+    """The encoder that answers, and what was measured of every form of it that was tried."""
+
+    base: str
+    dim: int
+    max_tokens: int
+    precision: Annotated[str, Field(description="fp32, fp16 or int8")]
+    parity_max_error: Annotated[
+        float, Field(description="of an entry of an fp32 embedding, against PyTorch's")
+    ]
+    method: Annotated[str, Field(description="how it was made from fp32; empty for fp32 itself")]
+    cpu: Annotated[
+        CpuKind | None, Field(description="of the build; null where no other form was tried")
+    ]
+    variants: Annotated[
+        Sequence[VariantRecord], Field(description="each measured against fp32, without labels")
+    ]
 
 
 class CatalogueInfo(_Record):
@@ -116,7 +137,7 @@ class Info(_Record):
     bundle_id: str
     created_at: str
     release: str
-    encoder: EncoderRecord
+    encoder: EncoderInfo
     catalogue: CatalogueInfo
     operating_point: Annotated[
         OperatingPointInfo | None,
@@ -152,7 +173,7 @@ def info_of(generation: Generation, settings: Settings, *, target_precision: flo
         bundle_id=manifest.bundle_id,
         created_at=manifest.created_at,
         release=manifest.release,
-        encoder=manifest.encoder,
+        encoder=EncoderInfo(**dict(manifest.encoder)),
         catalogue=CatalogueInfo(
             products=counts.products,
             newer_products=counts.newer,

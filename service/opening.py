@@ -5,6 +5,7 @@ from pathlib import Path
 
 from service.catalogue import Catalogue
 from service.contract import bundle as bundles
+from service.contract.cpu import CpuKind, cpu_kind
 from service.contract.errors import BundleCorruptError, DataError
 from service.contract.golden import differences, read_golden
 from service.contract.manifest import Manifest
@@ -92,21 +93,38 @@ def load_recommender(bundle: bundles.Bundle, *, encoder: Encoder | None = None) 
     )
 
 
-def check_golden(recommender: Recommender, bundle: bundles.Bundle) -> None:
+def check_golden(
+    recommender: Recommender, bundle: bundles.Bundle, *, cpu: CpuKind | None = None
+) -> None:
     """Replay the golden examples of ``bundle``.
+
+    Args:
+        recommender: of the bundle.
+        bundle: whose examples are replayed.
+        cpu: the kind of CPU whose tolerance counts; None asks this machine.
 
     Raises:
         BundleCorruptError: if an answer is not the recorded one.
     """
     recorded = read_golden(bundle.path(bundles.GOLDEN))
     replayed = recommender.replay([example.text for example in recorded])
-    found = differences(recorded, replayed, bundle.manifest.golden_tolerance)
+    here = cpu or cpu_kind()
+    found = differences(recorded, replayed, bundle.manifest.golden_tolerance_on(here))
     if found:
         message = (
             f"bundle {bundle.folder} does not give its own golden answers on this machine: "
-            f"{found[0]} ({len(found)} of {len(recorded)} differ); build the bundle here"
+            f"{found[0]} ({len(found)} of {len(recorded)} differ){_built_elsewhere(bundle, here)}; "
+            "build the bundle here"
         )
         raise BundleCorruptError(message)
+
+
+def _built_elsewhere(bundle: bundles.Bundle, here: CpuKind) -> str:
+    """Say so where the encoder was made for another kind of CPU, the likeliest reason."""
+    encoder = bundle.manifest.encoder
+    if encoder.cpu in (None, here):
+        return ""
+    return f"; its {encoder.precision} encoder was made on a CPU of kind {encoder.cpu}, not {here}"
 
 
 def _open_encoder(bundle: bundles.Bundle, device: Device) -> Encoder:

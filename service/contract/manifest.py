@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from service.contract.calibration import Calibration, FurtherPoint, OperatingPoint
+from service.contract.cpu import CpuKind
 from service.contract.record import Count, Record, Sha256
 from service.contract.retriever_record import RetrieverRecord
 from service.contract.signals import DecidesOn, IdentifierKind, IdentifierRule, SignalsRecord
+from service.contract.variants import EncoderRecord
 
 SCHEMA_VERSION = 1
 """Raised whenever an older release could misread a manifest."""
@@ -20,24 +22,6 @@ class FileDigest(Record):
 
     sha256: Sha256
     size_bytes: Count
-
-
-class EncoderRecord(Record):
-    """The encoder inside the bundle.
-
-    Attributes:
-        base: name of the weights that training started from.
-        dim: length of an embedding.
-        max_tokens: longest text in tokens, special tokens included.
-        precision: number format of the weights, for example ``fp32``.
-        parity_max_error: largest difference of any embedding entry from PyTorch's.
-    """
-
-    base: str
-    dim: Annotated[int, Field(ge=1)]
-    max_tokens: Annotated[int, Field(ge=3)]
-    precision: str
-    parity_max_error: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class CatalogueRecord(Record):
@@ -90,7 +74,11 @@ class GoldenTolerance(Record):
 
 
 class Manifest(Record):
-    """Everything a service must know before it opens the other files of a bundle."""
+    """Everything a service must know before it opens the other files of a bundle.
+
+    Attributes:
+        golden_tolerance: on every kind of CPU that ``golden_tolerance_by_cpu`` does not name.
+    """
 
     schema_version: int
     normaliser_version: int
@@ -102,8 +90,13 @@ class Manifest(Record):
     calibration: Calibration
     golden_tolerance: GoldenTolerance
     files: dict[str, FileDigest]
+    golden_tolerance_by_cpu: dict[CpuKind, GoldenTolerance] = Field(default_factory=dict)
     digest: str = ""
     signals: SignalsRecord | None = None
+
+    def golden_tolerance_on(self, cpu: CpuKind) -> GoldenTolerance:
+        """Return how far answers may be from the recorded ones on this kind of CPU."""
+        return self.golden_tolerance_by_cpu.get(cpu, self.golden_tolerance)
 
     @property
     def bundle_id(self) -> str:
@@ -197,6 +190,8 @@ class Manifest(Record):
     def _as_older_bundles_wrote_it(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is empty and came later, so that older bundles keep their bytes."""
         fields = dump(self)
+        if not self.golden_tolerance_by_cpu:
+            del fields["golden_tolerance_by_cpu"]
         if self.signals is None:
             del fields["signals"]
         return fields

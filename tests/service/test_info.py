@@ -38,6 +38,9 @@ def test_info_tells_bundle_promise_and_limits(tmp_path: Path) -> None:
             "max_tokens": 12,
             "precision": "fp32",
             "parity_max_error": 0.0,
+            "method": "",
+            "cpu": None,
+            "variants": [],
         },
         "catalogue": {
             "products": 8,
