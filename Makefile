@@ -119,6 +119,11 @@ bench-products: setup ## what a catalogue that changes costs; minutes
 bench-swaps: setup ## memory while bundles are swapped; five minutes
 	$(BIN)/python -m tests.benchmarks.swap_memory --json swap_memory.json
 
+CHECKPOINT ?=
+.PHONY: bench-encoder
+bench-encoder: setup ## fp32, int8 and fp16 of one encoder: make bench-encoder CHECKPOINT=FOLDER DATA=FOLDER
+	$(BIN)/python -m tests.benchmarks.encoder_variants --checkpoint '$(CHECKPOINT)' --data '$(DATA)' --json encoder_variants.json
+
 sbom: $(VENV)-served/.installed ## what the service is made of, as CycloneDX in sbom.json
 	$(VENV)-served/bin/python -m venv --clear $(VENV)-tools
 	$(VENV)-tools/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/tools.txt cyclonedx-bom

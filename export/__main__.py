@@ -48,6 +48,8 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> No
     if any(files) if arguments.data else not all(files[:2]):
         parser.error("give --data, or --products with --calibration [--validation]")
     from export.build import Promise, build_bundle  # noqa: PLC0415  # torch is slow to import
+    from export.encoder_variants.exported import Precision  # noqa: PLC0415
+    from export.encoder_variants.served_form import Wanted  # noqa: PLC0415
     from export.index_choice import IndexWish  # noqa: PLC0415
     from export.labelled_data import read_labelled_data  # noqa: PLC0415
     from export.promises import promise_lines  # noqa: PLC0415
@@ -70,8 +72,16 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> No
         seed=arguments.seed,
     )
     signals = SignalOptions(arguments.identifiers, arguments.lexical, arguments.score)
+    wanted = Wanted(Precision(arguments.precision))
     bundle = build_bundle(
-        checkpoint, products, sets, arguments.out, promise=promise, index=index, signals=signals
+        checkpoint,
+        products,
+        sets,
+        arguments.out,
+        promise=promise,
+        index=index,
+        signals=signals,
+        wanted=wanted,
     )
     calibration = bundle.manifest.calibration
     say(f"bundle {bundle.manifest.bundle_id} written to {arguments.out}")

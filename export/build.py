@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from export.bundle_writer import new_bundle, seal
-from export.golden_examples import TOLERANCE, golden_examples
+from export.encoder_variants.served_form import (
+    JudgedOn,
+    ServedForm,
+    Wanted,
+    serve_form,
+)
+from export.golden_examples import golden_examples
 from export.index_build import write_retriever
 from export.index_choice import IndexWish
 from export.onnx_encoder import write_onnx
@@ -60,23 +66,28 @@ def build_bundle(  # noqa: PLR0913  # every one of them is a choice of whoever b
     promise: Promise,
     index: IndexWish | None = None,
     signals: SignalOptions | None = None,
+    wanted: Wanted | None = None,
 ) -> Bundle:
     """Write the bundle of a trained encoder and a catalogue to ``out``, whole or not at all.
 
-    The index is the one that ``index`` asks for; without it, by what is measured, with 0.99 of the
-    nearest products found. Vectors that a build of the same things made before it was
+    Everything in it is made with the form of the encoder that is served: what is ``wanted``, or
+    fp32. The index is the one that ``index`` asks for; without it, by what is measured, with 0.99
+    of the nearest products found. Vectors that a build of the same things made before it was
     interrupted are not made again.
 
     Raises:
-        BundleError: if ``out`` is taken, another process builds it, it cannot be written, or the
-            export does not match the encoder.
+        BundleError: if ``out`` is taken, another process builds it, it cannot be written, the
+            export does not match the encoder, or the form that is wanted does not match fp32.
         ConfigError: if the products lack a column that the encoder was trained on, or no such
             index can be had.
     """
     texts = products.texts(checkpoint.config.data.product_text)
     with work_beside(out) as work, new_bundle(out, within=work) as folder:
         say("exporting the encoder to ONNX")
-        encoder, parity_error = _export_encoder(checkpoint, folder, _parity_texts(texts, sets))
+        plain = _export_encoder(checkpoint, folder, _parity_texts(texts, sets))
+        on = JudgedOn(products, texts, sets, promise.target_precision)
+        served = serve_form(folder / bundles.ENCODER, plain, checkpoint, on, wanted or Wanted())
+        encoder = served.encoder
         catalogue = ReadProducts.of(products, texts, encoder.tokeniser)
         index = index or IndexWish()
         queries = encoder.embed([query.text for query in sets.validation])
@@ -108,10 +119,12 @@ def build_bundle(  # noqa: PLR0913  # every one of them is a choice of whoever b
         rules = known.rules_at(promise.target_precision) if known else None
         final = recommender.with_threshold(point.threshold if point else None, rules=rules)
         asked = [query.text for query in sets.validation + sets.calibration]
-        write_golden(folder / bundles.GOLDEN, golden_examples(final, asked))
+        write_golden(
+            folder / bundles.GOLDEN, golden_examples(final, asked, tolerance=served.tolerance)
+        )
 
         def manifest(files: dict[str, manifests.FileDigest]) -> manifests.Manifest:
-            made = _manifest(checkpoint, record, encoder, calibration, parity_error, files)
+            made = _manifest(checkpoint, record, served, calibration, files)
             return made.model_copy(update={"signals": known})
 
         return seal(folder, out, manifest)
@@ -172,9 +185,8 @@ def _parity_texts(product_texts: Sequence[str], sets: LabelledSets) -> list[str]
 def _manifest(
     checkpoint: Checkpoint,
     catalogue: manifests.CatalogueRecord,
-    encoder: Encoder,
+    served: ServedForm,
     calibration: manifests.Calibration,
-    parity_error: float,
     files: dict[str, manifests.FileDigest],
 ) -> manifests.Manifest:
     record = checkpoint.record
@@ -183,13 +195,7 @@ def _manifest(
         normaliser_version=NORMALISER_VERSION,
         release=RELEASE,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        encoder=manifests.EncoderRecord(
-            base=record.base,
-            dim=encoder.dim,
-            max_tokens=encoder.tokeniser.max_tokens,
-            precision="fp32",
-            parity_max_error=parity_error,
-        ),
+        encoder=served.record(record.base),
         catalogue=catalogue,
         training=manifests.TrainingRecord(
             config_sha256=record.config_sha256,
@@ -199,6 +205,7 @@ def _manifest(
             commit=record.commit,
         ),
         calibration=calibration,
-        golden_tolerance=TOLERANCE,
+        golden_tolerance=served.tolerance,
+        golden_tolerance_by_cpu=served.tolerance_by_cpu,
         files=files,
     )

@@ -9,6 +9,7 @@ from export.signal_options import add_signals
 from training.command import add_dim, add_json, add_map
 from training.data.matches import SPLITS
 
+PRECISIONS = ("auto", "fp32", "fp16", "int8")
 STANDARD_TARGETS = (0.90, 0.95, 0.98)
 """Precisions that a bundle promises, as far as its calibration queries allow, unless told else."""
 
@@ -73,6 +74,14 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     add_index(parser)
     add_dim(parser)
     add_signals(parser)
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="numbers of the encoder: int8 for CPUs, fp16 for CUDA, each refused where its answers "
+        "to the validation queries differ from fp32's; auto: int8 where it passes and pays, else "
+        "fp32; default fp32",
+    )
     add_map(parser)
     add_json(parser)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from onnx import helper
 from onnxruntime.transformers.fusion_options import FusionOptions
-from onnxruntime.transformers.optimizer import optimize_model
+from onnxruntime.transformers.optimizer import optimize_by_fusion
 
 from export.encoder_variants.sessions import embed_alone, embed_together
 from service.contract.tokens import TextTokeniser, TokenisedText
@@ -16,6 +17,8 @@ from training.console import first_line
 
 TOLERANCE = 1e-5
 """Largest difference of any entry of an embedding that fusing may make."""
+CONTRIB = "com.microsoft"
+"""Where ONNX Runtime's own operators belong."""
 ATTENTION = ("Attention", "MultiHeadAttention")
 _COUNTED = (*ATTENTION, "EmbedLayerNormalization", "SkipLayerNormalization", "BiasGelu")
 
@@ -89,18 +92,12 @@ def _optimise(plain: onnx.ModelProto, shape: Shape, *, skip_layer_norm: bool) ->
     options.enable_skip_layer_norm = skip_layer_norm
     copied = onnx.ModelProto()
     copied.CopyFrom(plain)
-    logger = logging.getLogger("onnxruntime.transformers")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)  # it warns of every pattern it does not find
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # it warns of every pattern it does not find
     try:
-        optimised = optimize_model(
-            copied,
-            model_type="bert",
-            num_heads=shape.heads,
-            hidden_size=shape.dim,
-            optimization_options=options,
-            opt_level=0,
-        )
+        model = optimize_by_fusion(copied, "bert", shape.heads, shape.dim, options).model
     finally:
-        logger.setLevel(before)
-    return optimised.model
+        logging.disable(disabled)
+    if all(one.domain != CONTRIB for one in model.opset_import):
+        model.opset_import.append(helper.make_opsetid(CONTRIB, 1))
+    return model

@@ -14,11 +14,11 @@ import onnx
 from jaxtyping import Float32, Int64
 from onnx import helper, numpy_helper
 
+from export.encoder_variants.fusion import CONTRIB
 from export.encoder_variants.ranges import ChannelRange, weighted_products
 
 LEVELS = 63
 """Largest absolute value of a weight; 255 * 63 * 2 fits in 16 bits."""
-CONTRIB = "com.microsoft"
 _ACTIVATION_LEVELS = 255
 _LEAST_RANGE = 1e-5
 

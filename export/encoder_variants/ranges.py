@@ -33,7 +33,9 @@ def weighted_products(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     """Return the nodes that multiply an activation with constant weights."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return [
-        node for node in model.graph.node if node.op_type in PRODUCTS and node.input[1] in constants
+        node
+        for node in model.graph.node
+        if node.op_type in PRODUCTS and node.input[1] in constants and not _has_extras(node)
     ]
 
 

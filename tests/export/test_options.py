@@ -2,7 +2,8 @@ import argparse
 
 import pytest
 
-from export.options import STANDARD_TARGETS, add_build_options
+from export.encoder_variants.exported import Precision
+from export.options import PRECISIONS, STANDARD_TARGETS, add_build_options
 from training.metrics import COVERAGE_PRECISIONS
 
 
@@ -49,3 +50,27 @@ def test_a_further_target_that_is_no_share_is_wrong_usage(
 
 def test_a_bundle_promises_what_the_tables_show_the_oracle_of() -> None:
     assert tuple(COVERAGE_PRECISIONS) == STANDARD_TARGETS
+
+
+@pytest.mark.parametrize("words", [(), ("--precision", "int8"), ("--precision", "auto")])
+def test_the_precision_is_fp32_unless_it_is_asked_for(words: tuple[str, ...]) -> None:
+    parser = argparse.ArgumentParser()
+    add_build_options(parser)
+    needed = ("--checkpoint", "c", "--data", "d", "--out", "b")
+
+    assert parser.parse_args([*needed, *words]).precision == (words[1] if words else "fp32")
+
+
+def test_the_options_name_every_precision_there_is() -> None:
+    assert list(PRECISIONS) == [precision.value for precision in Precision]
+
+
+@pytest.mark.parametrize("words", ["int4", "FP32", ""])
+def test_an_unknown_precision_is_wrong_usage(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        further_targets("--precision", words)
+
+    assert leaving.value.code == 2
+    assert "--precision" in capsys.readouterr().err
