@@ -3,7 +3,6 @@
 #            TORCH_INDEX, a package index with CPU-only builds of torch, for machines that
 #            should not download CUDA: make setup TORCH_INDEX=https://…
 #            JOBS, how many processes run the fast tests (default 2)
-#            DATA, a data folder of your own for `make demo`
 #            SCALE, options of `make bench-scale`
 #            BASE_IMAGE, what both images are built on; IMAGE_FLAGS, more for `docker build`
 
@@ -158,4 +157,8 @@ constraints: ## pin anew what a fresh environment gets; a deliberate act
 	rm -rf $(VENV)-fresh
 
 clean: ## remove the environment and what demo and tests left
+<<<<<<< HEAD
 	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .scale .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_index.json bench_index.png bench_peers.json sbom.json scale.json swap_memory.json training_step.json training_memory.json
+=======
+	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .scale .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_peers.json encoder_variants.json sbom.json scale.json swap_memory.json training_step.json training_memory.json
+>>>>>>> bf00536 (The encoder's precisions: how they are chosen, and what they cost)
