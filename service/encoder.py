@@ -54,6 +54,7 @@ class Encoder:
         *,
         workers: int | None = None,
         device: Device = Device.CPU,
+        device_memory_mb: int | None = None,
         in_place: bool | None = None,
     ) -> None:
         """Open the session.
@@ -63,6 +64,7 @@ class Encoder:
             tokeniser: what makes its tokens.
             workers: threads of `encode`; one per core where None.
             device: where it runs.
+            device_memory_mb: most memory of an accelerator; None is no bound.
             in_place: whether `encode_in_place` leaves vectors on the device; None does so on an
                 accelerator.
         """
@@ -71,7 +73,7 @@ class Encoder:
         self.device = device
         self.budget = TokenBudget()
         self.on_failure: Callable[[Failure, bool], None] = _say_nothing
-        self._session = open_session(path, device)
+        self._session = open_session(path, device, memory_mb=device_memory_mb)
         self.dim = embedding_dim(path, self._session)
         self.max_texts = 1 if is_scaled_by_batch(path) else MAX_TEXTS
         self._pool = ThreadPoolExecutor(workers or available_cores(), thread_name_prefix="encode")

@@ -1,7 +1,7 @@
 """An ONNX Runtime session on the device that was asked for, and never on another one."""
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -26,14 +26,22 @@ _SCALED_BY_BATCH = b"DynamicQuantize"
 """Begin of the operators whose scale comes from all numbers of a batch together."""
 
 
-def open_session(path: Path, device: Device) -> ort.InferenceSession:
+def open_session(
+    path: Path, device: Device, *, memory_mb: int | None = None
+) -> ort.InferenceSession:
     """Return a session whose every run uses one core, or one accelerator.
+
+    Args:
+        path: the ONNX file.
+        device: where it runs.
+        memory_mb: most memory of the accelerator, in MiB; None bounds it by nothing.
 
     Raises:
         ConfigError: if ``device`` is not to be had here.
         BundleCorruptError: if the file is no model.
     """
     wanted = _PROVIDERS[device]
+    limits = [{}] * len(wanted) if memory_mb is None else _limits(wanted, memory_mb)
     if wanted[0] not in ort.get_available_providers():
         raise ConfigError(_unavailable(device, f"it has only {ort.get_available_providers()}"))
     options = ort.SessionOptions()
@@ -42,13 +50,24 @@ def open_session(path: Path, device: Device) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        session = ort.InferenceSession(str(path), options, providers=wanted)
+        session = ort.InferenceSession(
+            str(path), options, providers=wanted, provider_options=limits
+        )
     except Exception as error:  # ONNX Runtime's errors share no public base class
         message = f"{path} is no model that ONNX Runtime opens ({error}); build the bundle again"
         raise BundleCorruptError(message) from error
     if session.get_providers()[0] != wanted[0]:
         raise ConfigError(_unavailable(device, f"it fell back to {session.get_providers()}"))
     return session
+
+
+def _limits(providers: Sequence[str], memory_mb: int) -> list[dict[str, str]]:
+    """Return the options of each provider; only an accelerator's memory is bounded."""
+    bound = {
+        "gpu_mem_limit": str(memory_mb * 1024 * 1024),
+        "arena_extend_strategy": "kSameAsRequested",
+    }
+    return [bound if name.startswith("CUDA") else {} for name in providers]
 
 
 def run_in_place(

@@ -14,6 +14,7 @@ from service.encoder import Encoder
 from service.onnx_session import Device
 from service.recommender import Recommender
 from service.retrievers.opening import open_retriever
+from service.retrievers.placement import place_on_gpu
 from service.signals import load_signals
 
 READ_BY_THE_ENCODER = (bundles.ENCODER, bundles.TOKENIZER)
@@ -48,7 +49,11 @@ def open_recommender(folder: Path) -> tuple[Recommender, Manifest]:
 
 
 def open_bundle_to_serve(
-    folder: Path, *, current: OpenBundle | None = None, device: Device = Device.CPU
+    folder: Path,
+    *,
+    current: OpenBundle | None = None,
+    device: Device = Device.CPU,
+    device_memory_mb: int | None = None,
 ) -> OpenBundle:
     """Return a bundle that is whole and still gives its recorded answers.
 
@@ -56,7 +61,8 @@ def open_bundle_to_serve(
         folder: the bundle.
         current: what is open already; its encoder is used again if the new one is the same,
             byte for byte.
-        device: where its encoder runs otherwise.
+        device: where its encoder runs otherwise, and where its index is.
+        device_memory_mb: most memory of an accelerator for the encoder; None is no bound.
 
     Raises:
         ConfigError: if the device is not to be had.
@@ -65,7 +71,10 @@ def open_bundle_to_serve(
     """
     bundle = bundles.open_bundle(folder)
     encoder = None if current is None else _shared_encoder(bundle.manifest, current)
-    recommender = load_recommender(bundle, encoder=encoder or _open_encoder(bundle, device))
+    encoder = encoder or _open_encoder(bundle, device, memory_mb=device_memory_mb)
+    recommender = load_recommender(bundle, encoder=encoder)
+    if device is Device.CUDA:
+        recommender = _beside_the_encoder(recommender, bundle.manifest)
     check_golden(recommender, bundle)
     return OpenBundle(recommender=recommender, manifest=bundle.manifest, folder=folder)
 
@@ -127,12 +136,21 @@ def _built_elsewhere(bundle: bundles.Bundle, here: CpuKind) -> str:
     return f"; its {encoder.precision} encoder was made on a CPU of kind {encoder.cpu}, not {here}"
 
 
-def _open_encoder(bundle: bundles.Bundle, device: Device) -> Encoder:
+def _beside_the_encoder(recommender: Recommender, manifest: Manifest) -> Recommender:
+    """Return the same recommender with its index on the accelerator."""
+    placed = place_on_gpu(recommender.retriever, manifest.catalogue.retriever)
+    return recommender.with_products(placed, recommender.catalogue, signals=recommender.signals)
+
+
+def _open_encoder(
+    bundle: bundles.Bundle, device: Device, *, memory_mb: int | None = None
+) -> Encoder:
     try:
         tokeniser = TextTokeniser.from_file(bundle.path(bundles.TOKENIZER))
     except DataError as error:
         raise BundleCorruptError(str(error)) from error
-    return Encoder(bundle.path(bundles.ENCODER), tokeniser, device=device)
+    path = bundle.path(bundles.ENCODER)
+    return Encoder(path, tokeniser, device=device, device_memory_mb=memory_mb)
 
 
 def _shared_encoder(manifest: Manifest, current: OpenBundle) -> Encoder | None:

@@ -187,7 +187,11 @@ class Serving:
             warm_up=self._warm_up,
             on_end=self.metrics.count_swap,
         )
-        opener = partial(open_bundle_to_serve, device=self.settings.device)
+        opener = partial(
+            open_bundle_to_serve,
+            device=self.settings.device,
+            device_memory_mb=self.settings.device_memory_mb,
+        )
         return BundleKeeper(hooks, opener=self._opener or opener)
 
     def _warm_up(self, new: OpenBundle) -> None:

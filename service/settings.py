@@ -70,7 +70,13 @@ class Settings(BaseSettings):
         Field(description="let answers with products newer than the calibration be accepted"),
     ] = False
 
-    device: Annotated[Device, Field(description="where the encoder runs: cpu or cuda")] = Device.CPU
+    device: Annotated[Device, Field(description="where encoder and index are: cpu or cuda")] = (
+        Device.CPU
+    )
+    device_memory_mb: Annotated[
+        int | None,
+        Field(ge=1, description="MiB of an accelerator for the encoder; all there is if unset"),
+    ] = None
     workers: Annotated[
         int | None,
         Field(ge=1, description="threads that encode; one per core, or one for an accelerator"),

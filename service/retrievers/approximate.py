@@ -41,6 +41,7 @@ class ApproximateRetriever:
 
     Attributes:
         family: kind of the index.
+        vectors: the exact ones of its products.
         effort: what a search visits.
         watcher: is told of the queries of each search, in its thread; None tells nobody.
     """
@@ -60,7 +61,7 @@ class ApproximateRetriever:
             )
             raise BundleCorruptError(message)
         self._index = index
-        self._vectors = vectors
+        self.vectors = vectors
         self.family = family
         self.effort = effort
         self.watcher: Watcher | None = None
@@ -68,12 +69,12 @@ class ApproximateRetriever:
     @property
     def products(self) -> int:
         """Return how many products are indexed."""
-        return self._vectors.shape[0]
+        return self.vectors.shape[0]
 
     @property
     def dim(self) -> int:
         """Return the length of an indexed vector."""
-        return self._vectors.shape[1]
+        return self.vectors.shape[1]
 
     def search(
         self,
@@ -99,7 +100,7 @@ class ApproximateRetriever:
         self, queries: Float32[np.ndarray, "query dim"], rows: Int64[np.ndarray, "query rank"]
     ) -> Float32[np.ndarray, "query rank"]:
         """Return the similarity of each query to given products; NaN where the row is -1."""
-        return missing_as_nan(self._vectors.similarities(queries, rows), rows)
+        return missing_as_nan(self.vectors.similarities(queries, rows), rows)
 
     def recall(
         self, queries: Float32[np.ndarray, "query dim"], k: int
@@ -109,12 +110,12 @@ class ApproximateRetriever:
         However long that takes; the watcher is not told.
         """
         k = min(k, self.products)
-        exact, _ = exact_search(self._vectors, queries, k)
+        exact, _ = exact_search(self.vectors, queries, k)
         return recalled(self._search(queries, k)[0], exact[:, -1])
 
     def with_effort(self, effort: Effort) -> "ApproximateRetriever":
         """Return a retriever that shares everything with this one but its effort."""
-        return ApproximateRetriever(self._index, self._vectors, family=self.family, effort=effort)
+        return ApproximateRetriever(self._index, self.vectors, family=self.family, effort=effort)
 
     def _search(
         self,
@@ -128,7 +129,7 @@ class ApproximateRetriever:
         candidates = min(max(self.effort.candidates, k + TIES), self.products)
         similarity, rows = self._index.search(queries, candidates, params=parameters)
         if self.effort.candidates:
-            similarity = self._vectors.similarities(queries, rows)
+            similarity = self.vectors.similarities(queries, rows)
         return ranked(similarity, rows, k)
 
     def _search_allowed(
@@ -139,12 +140,12 @@ class ApproximateRetriever:
     ) -> tuple[Float32[np.ndarray, "query rank"], Int64[np.ndarray, "query rank"]]:
         few = np.flatnonzero(allowed)
         if len(few) <= max(FEW, FEW_SHARE * self.products):
-            return exact_search(self._vectors, queries, k, rows=few)
+            return exact_search(self.vectors, queries, k, rows=few)
         share = len(few) / self.products
         similarity, rows = self._search(queries, k, chosen=selector(allowed), share=share)
         short = np.flatnonzero(rows[:, min(k, len(few)) - 1] == NOT_FOUND)
         if len(short):
-            exact = exact_search(self._vectors, queries[short], k, rows=few)
+            exact = exact_search(self.vectors, queries[short], k, rows=few)
             similarity[short], rows[short] = exact
         return similarity, rows
 

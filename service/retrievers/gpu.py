@@ -6,6 +6,7 @@ only when it is used, so that this module can be imported where FAISS knows no G
 
 import math
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
@@ -55,6 +56,11 @@ class OwnerThread:
     def close(self) -> None:
         """End the thread once its work is done."""
         self._executor.shutdown()
+
+    def end_with(self, work: Callable[[], object]) -> None:
+        """Let ``work`` be the last that the thread does, and wait for nothing."""
+        self._executor.submit(work)
+        self._executor.shutdown(wait=False)
 
 
 def move_to_gpu(
@@ -133,7 +139,7 @@ class GpuRetriever:
         vectors: exact ones of the same products, in the host's memory or in a file.
         owner: the thread that made the index.
         family: its name.
-        candidates: how many the index gives at least.
+        candidates: how many the index gives at least; 0 where its own similarities are exact.
     """
 
     def __init__(
@@ -145,9 +151,11 @@ class GpuRetriever:
         family: str,
         candidates: int = 0,
     ) -> None:
-        self._index = index
+        self._on_device = [index]
         self._vectors = vectors
         self._owner = owner
+        # the device's memory is given back by the thread that took it, once nobody searches here
+        weakref.finalize(self, owner.end_with, self._on_device.clear)
         self._candidates = candidates
         self.family = family
         self.products, self.dim = vectors.shape
@@ -173,11 +181,15 @@ class GpuRetriever:
     def search_in_place(
         self, queries: OnDevice, k: int
     ) -> tuple[Float32[np.ndarray, "query rank"], Int64[np.ndarray, "query rank"]]:
-        """Return what the index finds for vectors on the device; exact where the index is."""
+        """Return what `search` does for vectors on the device; candidates are compared exactly."""
         k = min(k, self.products)
-        more = min(max(k + TIES, self._candidates), self.products, MOST_RANKS)
-        found = self._owner.call(lambda: search_pointer(self._index, queries, more))
-        return ranked(*found, k)
+        more = self._asked_for(k + TIES)
+        similarity, rows = self._owner.call(
+            lambda: search_pointer(self._on_device[0], queries, more)
+        )
+        if self._candidates:  # the index compares something rougher than the vectors
+            similarity = self._vectors.similarities(queries.value.numpy(), rows)
+        return ranked(similarity, rows, k)
 
     def similarities(
         self, queries: Float32[np.ndarray, "query dim"], rows: Int64[np.ndarray, "query rank"]
@@ -188,8 +200,11 @@ class GpuRetriever:
     def _nearest(
         self, queries: Float32[np.ndarray, "query dim"], wanted: int
     ) -> Int64[np.ndarray, "query rank"]:
-        more = min(max(wanted, self._candidates), self.products, MOST_RANKS)
-        return self._owner.call(lambda: self._index.search(queries, more))[1]
+        more = self._asked_for(wanted)
+        return self._owner.call(lambda: self._on_device[0].search(queries, more))[1]
+
+    def _asked_for(self, wanted: int) -> int:
+        return min(max(wanted, self._candidates), self.products, MOST_RANKS)
 
     def _search_allowed(
         self,

@@ -162,12 +162,12 @@ def test_a_given_encoder_is_used_as_it_is(tiny_bundle: Path) -> None:
 @pytest.mark.skipif(
     "CUDAExecutionProvider" in ort.get_available_providers(), reason="there is an accelerator"
 )
-def test_a_device_that_is_not_there_is_refused_unless_the_encoder_is_open_already(
+def test_a_device_that_is_not_there_is_refused_for_the_encoder_and_for_the_index(
     tiny_bundle: Path,
 ) -> None:
     current = open_bundle_to_serve(tiny_bundle)
 
-    with pytest.raises(ConfigError, match="cuda"):
+    with pytest.raises(ConfigError, match="the encoder should run on cuda"):
         open_bundle_to_serve(tiny_bundle, device=Device.CUDA)
-    shared = open_bundle_to_serve(tiny_bundle, current=current, device=Device.CUDA)
-    assert shared.recommender.encoder is current.recommender.encoder
+    with pytest.raises(ConfigError, match="the installed FAISS has no GpuIndexFlatIP"):
+        open_bundle_to_serve(tiny_bundle, current=current, device=Device.CUDA)

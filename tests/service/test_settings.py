@@ -33,6 +33,7 @@ def test_the_defaults_are_safe_and_known() -> None:
         "merge_products": 5000,
         "accept_new_products": False,
         "device": "cpu",
+        "device_memory_mb": None,
         "workers": None,
         "batch_tokens": None,
         "interactive_queries": 8,

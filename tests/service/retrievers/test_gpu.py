@@ -1,11 +1,14 @@
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import faiss
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from service.contract.errors import ConfigError
+from service.embedded import OnDevice
 from service.retrievers import Retriever, gpu
 from service.retrievers.exact_vectors import ArrayVectors
 from service.retrievers.gpu import GpuKind, GpuRetriever, OwnerThread, make_on_gpu, move_to_gpu
@@ -67,6 +70,36 @@ def test_one_thread_does_all_and_may_ask_itself() -> None:
     owner.close()
     assert threads == {nested}
     assert threading.get_ident() not in threads
+
+
+def test_a_rough_index_is_compared_exactly_also_in_place() -> None:
+    rough = faiss.IndexFlatIP(16)
+    rough.add(np.round(PRODUCTS, 1).astype(np.float32))
+    retriever = GpuRetriever(
+        rough, ArrayVectors(PRODUCTS), owner=OwnerThread(), family="int8", candidates=400
+    )
+    there = OnDevice(ort.OrtValue.ortvalue_from_numpy(QUERIES), texts=len(QUERIES), dim=16)
+
+    similarity, rows = retriever.search_in_place(there, 5)
+
+    assert similarity == pytest.approx(-np.sort(-EVERY, axis=1)[:, :5], abs=1e-6)
+    np.testing.assert_array_equal(rows, retriever.search(QUERIES, 5)[1])
+
+
+def test_the_index_goes_with_its_retriever_in_the_thread_that_owns_it() -> None:
+    owner, index = OwnerThread(), flat()
+    gone = weakref.ref(index)
+    mine = owner.call(threading.get_ident)
+    threads: list[int] = []
+    weakref.finalize(index, lambda: threads.append(threading.get_ident()))
+    retriever = GpuRetriever(index, ArrayVectors(PRODUCTS), owner=owner, family="flat")
+    del index
+
+    del retriever
+    owner.close()  # waits for what the thread still has to do
+
+    assert gone() is None
+    assert threads == [mine]
 
 
 def test_what_the_owner_raises_reaches_the_caller() -> None:
