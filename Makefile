@@ -3,6 +3,8 @@
 #            TORCH_INDEX, a package index with CPU-only builds of torch, for machines that
 #            should not download CUDA: make setup TORCH_INDEX=https://…
 #            JOBS, how many processes run the fast tests (default 2)
+#            DATA, a data folder of your own for `make demo` and `make bench-encoder`
+#            CHECKPOINT, what `make bench-encoder` exports
 #            SCALE, options of `make bench-scale`
 #            BASE_IMAGE, what both images are built on; IMAGE_FLAGS, more for `docker build`
 
@@ -10,6 +12,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 JOBS ?= 2
 DATA ?=
+CHECKPOINT ?=
 PROMETHEUS ?= http://127.0.0.1:9090
 MINUTES ?= 60
 SCALE ?=
@@ -20,7 +23,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-peers bench-index bench-memory bench-scale bench-products bench-swaps sbom audit fix constraints clean
+.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-encoder bench-peers bench-index bench-memory bench-scale bench-products bench-swaps sbom audit fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -118,8 +121,6 @@ bench-products: setup ## what a catalogue that changes costs; minutes
 bench-swaps: setup ## memory while bundles are swapped; five minutes
 	$(BIN)/python -m tests.benchmarks.swap_memory --json swap_memory.json
 
-CHECKPOINT ?=
-.PHONY: bench-encoder
 bench-encoder: setup ## fp32, int8 and fp16 of one encoder: make bench-encoder CHECKPOINT=FOLDER DATA=FOLDER
 	$(BIN)/python -m tests.benchmarks.encoder_variants --checkpoint '$(CHECKPOINT)' --data '$(DATA)' --json encoder_variants.json
 
@@ -157,8 +158,4 @@ constraints: ## pin anew what a fresh environment gets; a deliberate act
 	rm -rf $(VENV)-fresh
 
 clean: ## remove the environment and what demo and tests left
-<<<<<<< HEAD
-	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .scale .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_index.json bench_index.png bench_peers.json sbom.json scale.json swap_memory.json training_step.json training_memory.json
-=======
-	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .scale .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_peers.json encoder_variants.json sbom.json scale.json swap_memory.json training_step.json training_memory.json
->>>>>>> bf00536 (The encoder's precisions: how they are chosen, and what they cost)
+	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .scale .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_index.json bench_index.png bench_peers.json sbom.json scale.json swap_memory.json training_step.json training_memory.json products.json encoder_variants.json
