@@ -100,7 +100,7 @@ def test_an_image_is_made_here_or_has_a_version_to_the_last_digit(name: str) -> 
     assert re.search(rf"image: \$\{{[A-Z_]+_IMAGE:-{re.escape(service['image'])}\}}", TEXT)
 
 
-@pytest.mark.parametrize("name", SERVICES.keys() - ONE_SHOTS - WITHOUT_AN_ANSWER)
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOTS - WITHOUT_AN_ANSWER))
 def test_a_container_that_answers_is_asked_for_its_health(name: str) -> None:
     health = SERVICES[name]["healthcheck"]
 
