@@ -65,6 +65,7 @@ class ApproximateRetriever:
         self.family = family
         self.effort = effort
         self.watcher: Watcher | None = None
+        self._unfiltered = _parameters(family, effort.width, None, share=1.0)
 
     @property
     def products(self) -> int:
@@ -125,7 +126,9 @@ class ApproximateRetriever:
         chosen: faiss.IDSelector | None = None,
         share: float = 1.0,
     ) -> tuple[Float32[np.ndarray, "query rank"], Int64[np.ndarray, "query rank"]]:
-        parameters = _parameters(self.family, self.effort.width, chosen, share=share)
+        parameters = self._unfiltered
+        if chosen is not None:
+            parameters = _parameters(self.family, self.effort.width, chosen, share=share)
         candidates = min(max(self.effort.candidates, k + TIES), self.products)
         similarity, rows = self._index.search(queries, candidates, params=parameters)
         if self.effort.candidates:

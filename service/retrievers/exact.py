@@ -18,9 +18,13 @@ def ranked(
         rows: of products in the catalogue, in any order; -1 for none.
         k: how many a query gets; fewer where fewer are given.
     """
-    similarity = np.where(rows < 0, np.float32(-np.inf), np.clip(similarity, -1.0, 1.0))
-    order = np.lexsort((rows, -similarity, rows < 0), axis=1)[:, :k]
-    return np.take_along_axis(similarity, order, 1), np.take_along_axis(rows, order, 1)
+    missing = rows < 0
+    # one query is searched at a time: of ways that give the same, these cost least on small arrays
+    similarity = np.minimum(np.maximum(similarity, np.float32(-1)), np.float32(1))
+    similarity[missing] = -np.inf
+    order = np.lexsort((rows, -similarity, missing), axis=1)[:, :k]
+    query = np.arange(len(rows))[:, np.newaxis]
+    return similarity[query, order], rows[query, order]
 
 
 def filled(
