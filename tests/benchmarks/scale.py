@@ -2,9 +2,10 @@
 
 Run by `make bench-scale`; asserts nothing. Up to a million the vectors are those of invented
 titles, made by the exported encoder (`scale_vectors`: over an hour of one core for a million);
-beyond, they are drawn after them (`scale_drawn`). The index is the one that `export build` would
-choose with a bound of 8 GB. Every measure has a process of its own and one thread; a size that was
-measured before, on the same file of figures, is kept unless it is asked for.
+beyond, or beyond `--encoded`, further ones are drawn after them (`scale_drawn`). The index is the
+one that `export build` would choose with a bound of 8 GB. Every measure has a process of its own
+and one thread; a size that was measured before, on the same file of figures, is kept unless it is
+asked for.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from tests.benchmarks.scale_vectors import encode_titles, exported, note_of, ope
 from training.console import say
 
 ENCODED = 1_000_000
-"""Up to so many products the vectors are those of titles."""
+"""The file of the vectors of titles has room for so many."""
 READ = 1_000_000
 """Up to so many products the parts of a build besides encoding and indexing are measured."""
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -41,6 +42,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--encoder", type=Path, help="folder of another exported encoder")
     parser.add_argument("--titles", default="titles-fp32", help="name of its file of vectors")
+    parser.add_argument(
+        "--encoded", type=int, default=ENCODED, help="up to so many products, all are encoded"
+    )
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +54,7 @@ def main() -> None:
     make_offers(offers, open_encoder(encoder))
     figures = _figures_so_far(arguments.json)
     for size in sorted(arguments.sizes):
-        vectors = _vectors(titles, encoder, size)
+        vectors = _vectors(titles, encoder, size, encoded=min(arguments.encoded, ENCODED))
         found = _measure(vectors, size, encoder=encoder, offers=offers)
         figures["sizes"][str(size)] = found
         figures["machine"] = machine()
@@ -65,9 +69,9 @@ def _figures_so_far(path: Path) -> dict[str, Any]:
     return {"machine": machine(), "sizes": {}}
 
 
-def _vectors(titles: Path, encoder: Path, size: int) -> Path:
+def _vectors(titles: Path, encoder: Path, size: int, *, encoded: int) -> Path:
     """Return a file of at least ``size`` vectors, made if it is not there."""
-    if size <= ENCODED:
+    if size <= encoded:
         if rows_made(titles) < size:
             encode_titles(titles, encoder, rows=ENCODED, until=size)
         return titles

@@ -1,4 +1,6 @@
-"""Ten million vectors that lie as those of titles do, without the days it takes to encode them.
+"""Millions of vectors that lie as those of titles do, without the days it takes to encode them.
+
+The encoded titles come first, so that what is asked for is among them; the others are drawn.
 
 A catalogue is families of siblings. Consecutive rows of the encoded titles are taken as families.
 A new one is an old one that is turned as a whole, so that its siblings lie to each other as before,
@@ -31,12 +33,16 @@ Table = Float32[np.ndarray, "row dim"]
 
 
 def drawn(path: Path, encoded: Path, *, rows: int, seed: int = 0) -> Table:
-    """Return ``rows`` vectors drawn after those in ``encoded``, made once, mapped from ``path``."""
+    """Return ``rows`` vectors, made once, mapped from ``path``.
+
+    Those in ``encoded`` come first; the others are drawn after them.
+    """
     note = path.with_suffix(".json")
     base = np.load(encoded, mmap_mode="r")[: rows_made(encoded)]
     if not note.is_file() or json.loads(note.read_text())["rows"] != rows:
         table = np.lib.format.open_memmap(path, "w+", np.float32, (rows, base.shape[1]))
-        fill(table, base, seed=seed)
+        table[: len(base)] = base[:rows]
+        fill(table[len(base) :], base, seed=seed)
         table.flush()
         facts = {"rows": rows, "base_rows": len(base), "seed": seed}
         write_bytes(note, json.dumps(facts).encode())

@@ -46,10 +46,13 @@ def test_vectors_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     encoded = tmp_path / "encoded.npy"
     np.save(encoded, BASE)
     note_of(encoded).write_text(f'{{"rows": {len(BASE)}}}')
-    first = np.array(drawn(tmp_path / "drawn.npy", encoded, rows=100))
+    rows = len(BASE) + 100
+    first = np.array(drawn(tmp_path / "drawn.npy", encoded, rows=rows))
     monkeypatch.setattr(scale_drawn, "fill", lambda *_, **__: pytest.fail("they are there"))
 
-    assert np.array_equal(drawn(tmp_path / "drawn.npy", encoded, rows=100), first)
+    assert np.array_equal(drawn(tmp_path / "drawn.npy", encoded, rows=rows), first)
+    assert np.array_equal(first[: len(BASE)], BASE)
+    assert np.array_equal(first[len(BASE) :], table(100, seed=0))
 
 
 def test_statistics_are_of_other_rows_than_the_row_itself() -> None:
