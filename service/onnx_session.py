@@ -1,14 +1,19 @@
 """An ONNX Runtime session on the device that was asked for, and never on another one."""
 
+import logging
 import mmap
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
 from service.contract.errors import BundleCorruptError, ConfigError
+
+logger = logging.getLogger(__name__)
 
 
 class Device(StrEnum):
@@ -42,6 +47,8 @@ def open_session(
     """
     wanted = _PROVIDERS[device]
     limits = [{}] * len(wanted) if memory_mb is None else _limits(wanted, memory_mb)
+    if device is Device.CUDA:
+        load_cuda_libraries()
     if wanted[0] not in ort.get_available_providers():
         raise ConfigError(_unavailable(device, f"it has only {ort.get_available_providers()}"))
     options = ort.SessionOptions()
@@ -59,6 +66,24 @@ def open_session(
     if session.get_providers()[0] != wanted[0]:
         raise ConfigError(_unavailable(device, f"it fell back to {session.get_providers()}"))
     return session
+
+
+def load_cuda_libraries(runtime: object = ort) -> None:
+    """Load CUDA and cuDNN from NVIDIA's packages for Python, where the system does not look.
+
+    What is not found is logged, not raised: it may not be needed, and a session that needs it
+    says so. Builds of ONNX Runtime that can't do this are left to the system's own libraries.
+
+    Args:
+        runtime: the module of ONNX Runtime.
+    """
+    preload = getattr(runtime, "preload_dlls", None)
+    if preload is None:
+        return
+    with redirect_stdout(StringIO()) as said:  # it prints what it misses
+        preload()
+    if said.getvalue():
+        logger.warning("libraries of CUDA not found", extra={"said": said.getvalue().strip()})
 
 
 def _limits(providers: Sequence[str], memory_mb: int) -> list[dict[str, str]]:

@@ -160,13 +160,14 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     """Return the settings of a command line and the ``SUREMATCH_*`` variables.
 
     Raises:
-        ConfigError: if a variable is unknown, a value is invalid or no bundle is named.
+        ConfigError: if a variable is unknown, a value is invalid, no bundle is named, or several
+            workers shall share an accelerator.
         SystemExit: if the command line has an unknown flag (2), or asks for help (0).
     """
     flags = {k: v for k, v in vars(_parser().parse_args(arguments)).items() if v is not None}
     _refuse_unknown(os.environ)
     try:
-        return Settings(**flags)
+        return _one_worker_a_device(Settings(**flags))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         name = str(first["loc"][0])
@@ -181,6 +182,17 @@ def read_settings(arguments: Sequence[str]) -> Settings:
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return PREFIX + name.upper()
+
+
+def _one_worker_a_device(settings: Settings) -> Settings:
+    """Return the settings; one thread owns what lies on an accelerator, more would queue there."""
+    if settings.device is Device.CUDA and (settings.workers or 1) > 1:
+        message = (
+            f"{variable('workers')} is {settings.workers} with {variable('device')}={Device.CUDA}, "
+            "but one worker feeds an accelerator; leave it unset, and start a process for each GPU"
+        )
+        raise ConfigError(message)
+    return settings
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -129,6 +129,24 @@ def test_an_invalid_value_is_an_error_that_names_where_it_came_from(
     assert "\n" not in f"{from_flag.value}{from_variable.value}"
 
 
+def test_several_workers_on_an_accelerator_are_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SUREMATCH_WORKERS", "2")
+
+    with pytest.raises(ConfigError, match=r"WORKERS is 2 .*DEVICE=cuda.*leave it unset") as refused:
+        read_settings(["--bundle", "b", "--device", "cuda"])
+
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("device", "workers"), [("cuda", None), ("cuda", 1), ("cpu", 2)])
+def test_one_worker_feeds_an_accelerator_and_many_a_cpu(device: str, workers: int | None) -> None:
+    more = [] if workers is None else [f"--workers={workers}"]
+
+    assert read_settings(["--bundle", "b", "--device", device, *more]).workers == workers
+
+
 def test_a_missing_bundle_is_an_error_that_says_how_to_name_one() -> None:
     with pytest.raises(ConfigError, match="give --bundle BUNDLE or set SUREMATCH_BUNDLE"):
         read_settings([])
