@@ -6,11 +6,13 @@ from itertools import pairwise
 from math import comb
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.operating_point import LabelledSets, calibrate
+from service.catalogue import Catalogue
 from service.contract.decision import Reason
 from service.contract.manifest import Calibration
 from service.recommender import Answer, Recommendation
@@ -32,15 +34,21 @@ class KnownAnswers:
 
     def __init__(self) -> None:
         self.asked = 0
-        self.catalogue = self
+        self.catalogue = Catalogue(
+            pa.table(
+                {
+                    "product_id": ["p"],
+                    "title": ["P"],
+                    "has_twin": [False],
+                    "seen_in_training": [True],
+                }
+            )
+        )
 
     def recommend(self, texts: Sequence[str], *, k: int) -> list[Answer]:
         assert k >= 1
         self.asked += len(texts)
         return [self._answer(float(text.split()[-1])) for text in texts]
-
-    def seen_products(self) -> set[str]:
-        return {"p"}
 
     @staticmethod
     def _answer(similarity: float) -> Answer:
