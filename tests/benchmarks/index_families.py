@@ -8,7 +8,7 @@ installed is left out, and the figures say so.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -124,7 +124,7 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
     for name, curve in figures["curves"].items():
-        points = sorted(curve.get("points", ()), key=lambda point: point["ms"])
+        points = unbeaten(curve.get("points", ()))
         style = "o-" if name.startswith("ours") else "s:"
         recalls, times = [p["recall"] for p in points], [p["ms"] for p in points]
         axes.plot(recalls, times, style, markersize=4, label=name)
@@ -133,6 +133,15 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     axes.set_title(f"{figures['products']:,} products, one thread", fontsize="medium")
     axes.legend(fontsize="small")
     figure.savefig(path, dpi=110)
+
+
+def unbeaten(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the points than which no faster one finds as much, fastest first."""
+    kept: list[dict[str, Any]] = []
+    for point in sorted(points, key=lambda point: (point["ms"], -point["recall"])):
+        if not kept or point["recall"] > kept[-1]["recall"]:
+            kept.append(point)
+    return kept
 
 
 def _course(arguments: argparse.Namespace) -> Course:

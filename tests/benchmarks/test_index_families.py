@@ -46,3 +46,12 @@ def test_goals_compare_our_fastest_with_the_exact_index_and_the_fastest_peer() -
         "exact index / ours": 5.0,
         "ours / best of hnswlib and usearch": 0.5,
     }
+
+
+def test_what_a_faster_point_finds_as_well_is_not_drawn() -> None:
+    def point(ms: float, recall: float) -> dict[str, float]:
+        return {"ms": ms, "recall": recall}
+
+    points = [point(3.0, 0.9), point(1.0, 0.8), point(2.0, 0.9), point(1.5, 0.7), point(4.0, 1.0)]
+
+    assert index_families.unbeaten(points) == [point(1.0, 0.8), point(2.0, 0.9), point(4.0, 1.0)]
