@@ -16,14 +16,17 @@ CHECKPOINT ?=
 PROMETHEUS ?= http://127.0.0.1:9090
 MINUTES ?= 60
 SCALE ?=
+BUNDLES ?=
 IMAGE_FLAGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/cpu.txt
 
+GPU_PIP = $(VENV)-gpu/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/gpu.txt -c $(VENV)-gpu/tests.txt
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-encoder bench-peers bench-index bench-memory bench-scale bench-products bench-swaps sbom audit fix constraints clean
+.PHONY: help setup demo test check check-rules dashboards dashboard-pictures unit test-slow test-data test-service images up stack bench bench-encoder bench-peers bench-index bench-memory bench-scale bench-products bench-swaps gpu-check sbom audit fix constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -121,6 +124,20 @@ bench-products: setup ## what a catalogue that changes costs; minutes
 bench-swaps: setup ## memory while bundles are swapped; five minutes
 	$(BIN)/python -m tests.benchmarks.swap_memory --json swap_memory.json
 
+gpu-check: $(VENV)-gpu/.installed ## on a machine with an NVIDIA GPU: its tests and benchmarks, into gpu_check.json; ARGS=--quick
+	$(VENV)-gpu/bin/python -m tests.benchmarks.gpu_check --json gpu_check.json $(if $(BUNDLES),--bundle $(BUNDLES)) $(ARGS)
+
+# the service's packages for CUDA, and what its tests need; the pins of the CPU's environment stand
+# without those of torch, which wants other libraries of CUDA
+$(VENV)-gpu/.installed: pyproject.toml constraints/gpu.txt constraints/cpu.txt
+	@echo "making $(VENV)-gpu: about 4 GB, most of it CUDA"
+	$(PYTHON) -m venv --clear $(VENV)-gpu
+	sed '/^-c/d' constraints/cpu.txt > $(VENV)-gpu/tests.txt
+	$(GPU_PIP) pip hatchling editables
+	$(GPU_PIP) --no-build-isolation '.[service,gpu]' onnx --group test
+	$(VENV)-gpu/bin/python -m pip uninstall --quiet --yes surematch
+	@touch $@
+
 bench-encoder: setup ## fp32, int8 and fp16 of one encoder: make bench-encoder CHECKPOINT=FOLDER DATA=FOLDER
 	$(BIN)/python -m tests.benchmarks.encoder_variants --checkpoint '$(CHECKPOINT)' --data '$(DATA)' --json encoder_variants.json
 
@@ -158,4 +175,4 @@ constraints: ## pin anew what a fresh environment gets; a deliberate act
 	rm -rf $(VENV)-fresh
 
 clean: ## remove the environment and what demo and tests left
-	rm -rf $(VENV) $(VENV)-served $(VENV)-tools .bench .demo .scale .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_index.json bench_index.png bench_peers.json sbom.json scale.json swap_memory.json training_step.json training_memory.json products.json encoder_variants.json
+	rm -rf $(VENV) $(VENV)-served $(VENV)-tools $(VENV)-gpu .bench .demo .scale .pytest_cache .ruff_cache .import_linter_cache .hypothesis bench.json bench_index.json bench_index.png bench_peers.json sbom.json scale.json swap_memory.json training_step.json training_memory.json products.json encoder_variants.json gpu_check.json
