@@ -228,8 +228,9 @@ class ProductKeeper:
         ]:
             loop = asyncio.get_running_loop()
             found = await loop.run_in_executor(self._worker, active.encoding.encoded, changes)
-            if active is not self._active:
-                return  # the bundle after it has its own to catch up with
+            if active is not self._active:  # the bundle after it has its own to catch up with
+                active, tried = self._opened(), set[int]()
+                continue
             tried.update(one.sequence for one in changes)
             for change in changes:
                 if active.overlay.pending.get(change.product_id) is change:
@@ -243,20 +244,24 @@ class ProductKeeper:
         started = time.perf_counter()
         active = self._opened()
         old, served = active.overlay, active.overlay.served()
+        pending = list(old.pending.values())
         if not served.counts.products:
             return  # an index of nothing is none
         if can_merge(old.base) and not active.has_signals:
             loop = asyncio.get_running_loop()
             base = await loop.run_in_executor(self._worker, merged, served)
             since = served.sequence
-        elif served.counts.fresh > self._terms.merge_rows // 2:
-            return  # nothing would be gained, or the signals know rows: a build is due
+        elif old.fresh_rows - served.counts.fresh <= self._terms.merge_rows // 2:
+            return  # little would be gained, or the signals know rows: a build is due
         else:
             base, since = old.base, 0  # the rows of products that are gone are let go
         is_current = active is self._active
         if is_current:
+            waiting = [one for one in pending if self._kept[one.product_id] is one]
+            late = [one for one in waiting if one.sequence <= since]
+            changes = [*late, *self._newer_than(since)]
             active.overlay = carried_over(
-                old, base, self._kept, since=since, accept_new=self._terms.accept_new
+                old, base, changes, since=since, accept_new=self._terms.accept_new
             )
             self._show()
         result = "merged" if is_current else "superseded"

@@ -1,6 +1,6 @@
 """Changes laid over a base, one after another; each state of it can be served."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Bool
@@ -161,20 +161,18 @@ def _with_room(flags: Bool[np.ndarray, " row"], room: int) -> Bool[np.ndarray, "
 
 
 def carried_over(
-    old: Overlay, base: Base, kept: Mapping[str, Change], *, since: int, accept_new: bool
+    old: Overlay, base: Base, missing: Iterable[Change], *, since: int, accept_new: bool
 ) -> Overlay:
     """Return an overlay of another base, with the changes that this base does not have in it.
 
     Args:
         old: has encoded them, with the very encoder that is used on.
         base: has every change up to ``since`` in it, but for those that were pending.
-        kept: the newest change of each product.
+        missing: what it does not have in it; those that were pending come first.
         since: a sequence.
         accept_new: see `Overlay`.
     """
     new = Overlay(base, accept_new=accept_new, sequence=since)
-    missing = [one for one in kept.values() if one.sequence > since]
-    missing += [one for one in old.pending.values() if one.sequence <= since]
-    for change in sorted(missing, key=lambda one: one.sequence):
+    for change in missing:
         new.apply(change, old.fresh_product(change.product_id))
     return new

@@ -58,7 +58,7 @@ class LaidOver:
         self.overlay = carried_over(
             self.overlay,
             merged(served),
-            self.kept,
+            [one for one in self.kept.values() if one.sequence > served.sequence],
             since=served.sequence,
             accept_new=self.accept_new,
         )

@@ -172,7 +172,10 @@ def test_a_product_without_an_embedding_is_known_and_not_found(folder: Path) -> 
     assert laid.overlay.record("p-1") == record_of("Sony Body")
     _, rows = served.retriever.search(laid.encoder.embed(["sony"]), 100)
     assert "p-1" not in ids_of(served, rows[0])
-    new = carried_over(laid.overlay, laid.overlay.base, {}, since=served.sequence, accept_new=False)
+    waiting = list(laid.overlay.pending.values())
+    new = carried_over(
+        laid.overlay, laid.overlay.base, waiting, since=served.sequence, accept_new=False
+    )
     assert new.record("p-1") == record_of("Sony Body")
 
 
