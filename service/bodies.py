@@ -19,12 +19,16 @@ MAX_ERRORS = 10
 MAX_NAME_CHARACTERS = 64
 
 _WORDS = {
+    "dict_type": "must be an object",
     "extra_forbidden": "is no key of this object",
     "list_type": "must be a list",
     "missing": "is missing",
+    "model_attributes_type": "must be an object",
     "model_type": "must be an object",
     "string_type": "must be a string",
     "string_unicode": "has a key that is not valid Unicode",
+    "union_tag_invalid": 'must have "op": "put" or "op": "delete"',
+    "union_tag_not_found": 'must have "op": "put" or "op": "delete"',
 }
 """Our words where pydantic's would speak of Python."""
 
@@ -191,4 +195,4 @@ def _shown(name: str) -> str:
 
 
 def _reworded(message: str) -> str:
-    return re.sub(r"^\w+ should ", "must ", message)
+    return re.sub(r"^\w+ should ", "must ", message.removeprefix("Value error, "))

@@ -91,6 +91,26 @@ def _within_limit(value: object, info: ValidationInfo) -> object:
     return value
 
 
+def _check_filter_value(value: object) -> object:
+    """Return a filter's value in valid Unicode; a refusal names what may be sent, all of it."""
+    if isinstance(value, list):
+        is_right = 0 < len(value) <= MAX_FILTER_VALUES and all(map(_is_filter_text, value))
+    else:
+        is_right = _is_filter_text(value)
+    if not is_right:
+        kind = "filter_value"
+        message = "must be a string of at most {characters} characters, or a list of 1 to {values}"
+        context = {"characters": MAX_FILTER_CHARACTERS, "values": MAX_FILTER_VALUES}
+        raise PydanticCustomError(kind, message, context)
+    if isinstance(value, list):
+        return [replace_lone_surrogates(one) for one in value]
+    return replace_lone_surrogates(value)
+
+
+def _is_filter_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_FILTER_CHARACTERS
+
+
 QueryId = Annotated[
     str | int | None,
     PlainValidator(_check_id),
@@ -106,8 +126,12 @@ QueryId = Annotated[
         }
     ),
 ]
-FilterValue = Annotated[str, Field(max_length=MAX_FILTER_CHARACTERS)]
-FilterValues = Annotated[list[FilterValue], Field(min_length=1, max_length=MAX_FILTER_VALUES)]
+FilterText = Annotated[str, Field(max_length=MAX_FILTER_CHARACTERS)]
+FilterTexts = Annotated[list[FilterText], Field(min_length=1, max_length=MAX_FILTER_VALUES)]
+FilterValue = Annotated[
+    FilterText | FilterTexts,
+    BeforeValidator(_check_filter_value, json_schema_input_type=FilterText | FilterTexts),
+]
 Text = Annotated[
     str,
     Field(
@@ -124,7 +148,11 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
-Identifier = Annotated[str, Field(max_length=MAX_IDENTIFIER_CHARACTERS)]
+Identifier = Annotated[
+    str,
+    Field(max_length=MAX_IDENTIFIER_CHARACTERS),
+    BeforeValidator(replace_lone_surrogates),
+]
 
 
 class Identifiers(_Body):
@@ -175,7 +203,7 @@ class RecommendRequest(_Body):
         Field(max_length=MAX_FIELDS, description="fields of the products to return; see /info"),
     ] = None
     filter: Annotated[
-        dict[str, FilterValue | FilterValues] | None,
+        dict[str, FilterValue] | None,
         Field(
             min_length=1,
             max_length=MAX_FILTER_FIELDS,

@@ -5,6 +5,7 @@ from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 
 from service.access.keys import Scope
@@ -29,6 +30,20 @@ from service.products.keeper import ProductKeeper
 from service.products.outcomes import Operation, Outcome
 from service.serving import Serving, serving_of
 
+
+class _AnyText(Convertor[str]):
+    """Any path, line feeds too: Starlette's own stops at one, and would take another product."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("text", _AnyText())
 router = APIRouter()
 
 OFF = (
@@ -44,7 +59,7 @@ class _Named(BaseModel):
 
 
 @router.get(
-    "/products/{product_id:path}",
+    "/products/{product_id:text}",
     openapi_extra=PRODUCT_PATH,
     responses=documented(
         *(Code.NO_KEY, Code.NOT_PERMITTED, Code.UNKNOWN_PRODUCT, Code.CHANGES_OFF),
@@ -73,7 +88,7 @@ async def get_product(request: Request) -> ServedProduct:
 
 
 @router.put(
-    "/products/{product_id:path}",
+    "/products/{product_id:text}",
     openapi_extra={**PRODUCT_PATH, **PRODUCT_BODY},
     responses=documented(
         *(*CHANGE_ERRORS, Code.NOT_JSON, Code.BODY_TOO_LARGE),
@@ -99,7 +114,7 @@ async def put_product(request: Request) -> ChangedProduct:
 
 
 @router.delete(
-    "/products/{product_id:path}",
+    "/products/{product_id:text}",
     openapi_extra=PRODUCT_PATH,
     responses=documented(*CHANGE_ERRORS, Code.UNKNOWN_PRODUCT, Code.CHANGES_NOT_KEPT),
 )

@@ -117,6 +117,25 @@ def test_a_filter_of_another_shape_is_refused_by_name(
     assert response.json()["errors"][0]["where"].startswith(where)
 
 
+@pytest.mark.parametrize("value", [[], 7, None, [None], "x" * 1001, ["x"] * 101, {"a": "b"}])
+def test_a_value_that_cannot_be_one_is_refused_once_with_what_can(
+    client: Client, value: object
+) -> None:
+    response = client.recommend({"queries": [SONY], "filter": {"brand": value}})
+
+    what = "must be a string of at most 1000 characters, or a list of 1 to 100"
+    assert response.json()["errors"] == [{"where": "filter.brand", "what": what}]
+
+
+def test_half_a_surrogate_pair_is_a_value_that_no_product_has(client: Client) -> None:
+    query = b'{"text": "sony", "identifiers": {"gtin": "\\ud800"}}'
+    content = b'{"queries": [%b], "filter": {"brand": ["\\ud800"]}}' % query
+
+    response = client.send(content)
+
+    assert response.json()["results"][0]["reason"] == "no_candidate"
+
+
 def test_an_unknown_field_is_refused_with_those_there_are(client: Client) -> None:
     response = client.recommend({"queries": [SONY], "filter": {"colour": "red"}})
 

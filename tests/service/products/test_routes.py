@@ -129,7 +129,21 @@ def test_info_says_how_far_the_catalogue_is_from_its_bundle(catalogue: Catalogue
 
 @pytest.mark.parametrize(
     "product_id",
-    ["a/b", "/", "a//b/", "..", ".", "a b", "100%", "%2F", "é✓", "?x=1#y", "a;b", "x" * 256],
+    [
+        "a/b",
+        "/",
+        "a//b/",
+        "..",
+        ".",
+        "a b",
+        "100%",
+        "%2F",
+        "é✓",
+        "?x=1#y",
+        "a;b",
+        "a\nb",
+        "x" * 256,
+    ],
 )
 def test_any_id_comes_back_as_it_was_put(shared: Catalogue, product_id: str) -> None:
     path = path_of(product_id).replace(".", "%2E")  # or clients take the dots for folders
@@ -147,6 +161,7 @@ def test_any_id_comes_back_as_it_was_put(shared: Catalogue, product_id: str) -> 
         ("/products/", "product_id"),
         ("/products/%20", "product_id"),
         ("/products/%20a", "product_id"),
+        ("/products/p-1%0A", "product_id"),
         ("/products/" + "x" * 257, "product_id"),
         ("/products/%FF", "product_id"),
         ("/products/%ED%A0%80", "product_id"),
@@ -190,6 +205,26 @@ def test_unknown_fields_are_refused_with_those_there_are(shared: Catalogue) -> N
     detail = shared.put("p-1", "x", colour="red").json()["detail"]
 
     assert detail == "colour is no field of the catalogue, which has: category, brand"
+
+
+@pytest.mark.parametrize(
+    ("line", "detail"),
+    [
+        (b"[]", "line must be an object"),
+        (b'{"product_id": "a"}', 'line must have "op": "put" or "op": "delete"'),
+        (b'{"op": "drop"}', 'line must have "op": "put" or "op": "delete"'),
+        (
+            b'{"op": "delete", "product_id": " a"}',
+            "delete.product_id must be valid Unicode without white space around it",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_said_in_its_own_words(
+    shared: Catalogue, line: bytes, detail: str
+) -> None:
+    (answer,) = shared.lines(line)
+
+    assert answer["error"] == {"code": "invalid_request", "detail": detail}
 
 
 def test_odd_unicode_is_a_title_like_any_other(shared: Catalogue) -> None:
