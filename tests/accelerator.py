@@ -11,9 +11,7 @@ HAS_GPU = (
     and hasattr(faiss, "StandardGpuResources")
     and faiss.get_num_gpus() > 0
 )
-ON_A_GPU = (
-    pytest.mark.gpu,
-    pytest.mark.skipif(not HAS_GPU, reason="no GPU that ONNX Runtime and FAISS both reach"),
-)
+NO_GPU = "no GPU that ONNX Runtime and FAISS both reach"
+ON_A_GPU = (pytest.mark.gpu, pytest.mark.skipif(not HAS_GPU, reason=NO_GPU))
 DEVICES = [Device.CPU, pytest.param(Device.CUDA, marks=ON_A_GPU)]
 """Parameters of tests that say the same of every device."""

@@ -13,12 +13,13 @@ from service.retrievers import Retriever, gpu
 from service.retrievers.exact_vectors import ArrayVectors
 from service.retrievers.gpu import GpuKind, GpuRetriever, OwnerThread, make_on_gpu, move_to_gpu
 from service.retrievers.in_place import SearchesInPlace
+from tests.accelerator import HAS_GPU, NO_GPU
 from tests.clustered import clustered_units, near
 
 PRODUCTS = clustered_units(1500, 16)
 QUERIES = near(PRODUCTS, 30)
 EVERY = QUERIES @ PRODUCTS.T
-HAS_GPU = hasattr(faiss, "StandardGpuResources")
+BUILT_FOR_GPU = hasattr(faiss, "StandardGpuResources")
 
 
 def flat() -> faiss.IndexFlatIP:
@@ -112,7 +113,7 @@ def test_what_the_owner_raises_reaches_the_caller() -> None:
     owner.close()
 
 
-@pytest.mark.skipif(HAS_GPU, reason="this FAISS is built for a GPU")
+@pytest.mark.skipif(BUILT_FOR_GPU, reason="this FAISS is built for a GPU")
 @pytest.mark.parametrize("kind", GpuKind)
 def test_a_faiss_without_a_gpu_is_said_clearly(kind: GpuKind) -> None:
     with pytest.raises(ConfigError, match=f"has no {kind}; install the extra `gpu`"):
@@ -122,7 +123,7 @@ def test_a_faiss_without_a_gpu_is_said_clearly(kind: GpuKind) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not HAS_GPU, reason="this FAISS knows no GPU")
+@pytest.mark.skipif(not HAS_GPU, reason=NO_GPU)
 @pytest.mark.parametrize("kind", [*GpuKind, None])
 def test_an_index_on_a_device_finds_nearly_what_comparing_everything_finds(
     kind: GpuKind | None,

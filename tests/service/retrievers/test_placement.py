@@ -9,8 +9,9 @@ from service.contract.retriever_record import Family
 from service.retrievers import FlatRetriever
 from service.retrievers.gpu import GpuKind, GpuRetriever, OwnerThread
 from service.retrievers.placement import ON_GPU, exact_vectors_of, place_on_gpu
+from tests.accelerator import HAS_GPU, NO_GPU
 
-HAS_GPU = hasattr(faiss, "StandardGpuResources")
+BUILT_FOR_GPU = hasattr(faiss, "StandardGpuResources")
 
 
 def flat(bundle: Path) -> FlatRetriever:
@@ -32,14 +33,14 @@ def test_what_is_placed_already_is_not_placed_again(tiny_bundle: Path) -> None:
         exact_vectors_of(placed)
 
 
-@pytest.mark.skipif(HAS_GPU, reason="this FAISS is built for a GPU")
+@pytest.mark.skipif(BUILT_FOR_GPU, reason="this FAISS is built for a GPU")
 def test_a_faiss_without_a_gpu_is_said_clearly(tiny_bundle: Path) -> None:
     with pytest.raises(ConfigError, match="install the extra `gpu`"):
         place_on_gpu(flat(tiny_bundle), None, temporary_bytes=1 << 20)
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not HAS_GPU, reason="this FAISS knows no GPU")
+@pytest.mark.skipif(not HAS_GPU, reason=NO_GPU)
 def test_a_catalogue_on_a_gpu_answers_as_on_the_host(tiny_bundle: Path) -> None:
     host = flat(tiny_bundle)
     queries = host.vectors.take(np.arange(3))
