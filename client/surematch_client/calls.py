@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from typing import Generic, Literal, TypeVar
@@ -60,7 +60,7 @@ def recommend_call(
         TypeError: if one of them is neither a string nor a `Query`, or all are one string.
     """
     asked = [_query_of(each, at) for at, each in enumerate(_not_one_text("queries", queries))]
-    body: dict[str, object] = {"queries": [{"id": one.id, "text": one.text} for one in asked]}
+    body: dict[str, object] = {"queries": list(map(_fields_of, asked))}
     body["k"] = k
     if fields is not None:
         body["fields"] = list(_not_one_text("fields", fields))
@@ -137,6 +137,13 @@ def _query_of(value: object, position: int) -> Query:
         return value
     message = f"queries[{position}] is of {type(value).__name__}, needed is str or Query"
     raise TypeError(message)
+
+
+def _fields_of(query: Query) -> dict[str, object]:
+    fields: dict[str, object] = {"id": query.id, "text": query.text}
+    if query.identifiers is not None:  # a service of an earlier release refuses the key
+        fields["identifiers"] = asdict(query.identifiers)
+    return fields
 
 
 def _not_one_text(name: str, values: Iterable[T]) -> Iterable[T]:

@@ -39,16 +39,32 @@ class SwapStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Identifiers:
+    """What is known of a product besides a text; one of them may name it exactly.
+
+    Attributes:
+        gtin: GTIN, EAN or UPC with its check digit; a wrong one is no error, see
+            ``Result.identifier``.
+        mpn: the manufacturer's part number.
+    """
+
+    gtin: str | None = None
+    mpn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One text to be matched.
 
     Attributes:
         text: blank text is answered with ``Reason.EMPTY_TEXT``.
         id: any name for the query; its result carries it.
+        identifiers: looked up beside those that stand in the text.
     """
 
     text: str
     id: str | int | None = None
+    identifiers: Identifiers | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from surematch_client import Query, calls
+from surematch_client import Identifiers, Query, calls
 from surematch_client.retries import Repeat
 
 
@@ -23,6 +23,15 @@ def test_a_string_and_a_query_make_the_body_of_the_interface() -> None:
     }
     plain = body_of(calls.recommend_call(["a"], k=7, fields=None))
     assert not {"fields", "filter"} & plain.keys()
+
+
+def test_identifiers_are_sent_with_the_query_that_has_them() -> None:
+    queries = ["a", Query("b", identifiers=Identifiers(gtin="4006381333931"))]
+
+    plain, informed = body_of(calls.recommend_call(queries, k=7, fields=None))["queries"]
+
+    assert "identifiers" not in plain
+    assert informed["identifiers"] == {"gtin": "4006381333931", "mpn": None}
 
 
 def test_a_filter_is_sent_as_it_is_given() -> None:

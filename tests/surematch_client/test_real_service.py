@@ -12,6 +12,7 @@ from surematch_client import (
     ApiError,
     AsyncClient,
     Decision,
+    Identifiers,
     InvalidRequestError,
     NotReadyError,
     Query,
@@ -68,6 +69,21 @@ def test_answers_are_the_services(ask: Ask, address: str) -> None:
     assert {one.product_id for one in narrow.results[0].recommendations} == {"p-4", "p-5"}
 
     check(response.results)
+
+
+def test_identifiers_reach_the_service_and_what_came_of_them_comes_back(
+    ask: Ask, address: str
+) -> None:
+    known = Identifiers(gtin="4006381333931", mpn="WH-1000XM4")
+    queries = ["sony", Query("sony", identifiers=known), Query("sony", identifiers=Identifiers())]
+
+    found = [
+        ask(address, lambda client: client.recommend(queries)).results,
+        ask(address, lambda client: client.recommend_many(queries, batch=2)),
+    ]
+
+    for results in found:
+        assert [each.identifier for each in results] == [None, "not_indexed", None]
 
 
 def test_a_deadline_that_can_be_kept_changes_nothing(ask: Ask, address: str) -> None:
