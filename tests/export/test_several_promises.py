@@ -34,6 +34,7 @@ class KnownAnswers:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.signals = None
         self.catalogue = Catalogue(
             pa.table(
                 {
@@ -53,7 +54,7 @@ class KnownAnswers:
     @staticmethod
     def _answer(similarity: float) -> Answer:
         best = Recommendation(product_id="p", title="P", similarity=similarity, row=0)
-        return Answer(reason=Reason.NO_THRESHOLD, truncated=False, recommendations=(best,))
+        return Answer(Reason.NO_THRESHOLD, False, (best,), value=similarity)
 
 
 @dataclass(frozen=True)
