@@ -35,6 +35,8 @@ RANKS = 10
 """Recall is of so many nearest products."""
 SHOWN = 5
 """Products that a query gets where its time is measured, as the service gives by default."""
+COMPARED = 100
+"""Queries whose exact search is timed."""
 RECORD = "record.json"
 
 Measured = dict[str, Any]
@@ -138,6 +140,16 @@ def searching(arguments: argparse.Namespace) -> Measured:
     }
 
 
+def comparing(arguments: argparse.Namespace) -> Measured:
+    """Search FAISS's exact index with some of the queries, to see what ours saves."""
+    queries = read_offers(arguments.offers).vectors[1::2][:COMPARED]
+    vectors = vectors_of(arguments.vectors, arguments.products)
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(np.ascontiguousarray(vectors))
+    index.search(queries[:1], SHOWN)
+    return _timed(lambda row: index.search(queries[row : row + 1], SHOWN), len(queries))
+
+
 def memory_mb(field: str) -> float:
     """Return a field of this process's memory in MB: ``RssAnon`` now, ``VmHWM`` at its peak."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
@@ -170,7 +182,12 @@ def _timed(ask: Callable[[int], object], queries: int) -> dict[str, float]:
     return {"p50_ms": float(p50), "p99_ms": float(p99), "cpu_p50_ms": 1000 * np.median(processor)}
 
 
-MEASURES = {"reading": reading, "building": building, "searching": searching}
+MEASURES = {
+    "reading": reading,
+    "building": building,
+    "searching": searching,
+    "comparing": comparing,
+}
 
 
 if __name__ == "__main__":
