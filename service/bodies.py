@@ -158,8 +158,14 @@ def refuse_unknown_filter(wanted: ProductFilter | None, known: Sequence[str]) ->
     unknown = [name for name in (wanted.fields if wanted else ()) if name not in known]
     if unknown:
         raise invalid_request(
-            [FieldError(where=f"filter.{_shown(name)}", what=what) for name in unknown]
+            [FieldError(where=f"filter.{shown(name)}", what=what) for name in unknown]
         )
+
+
+def shown(name: str) -> str:
+    """Return a client's name for something as an error repeats it: only one that is plain."""
+    is_plain = name.isascii() and name.isprintable() and 0 < len(name) <= MAX_NAME_CHARACTERS
+    return name if is_plain else "(unnamed)"
 
 
 def _too_large(max_bytes: int) -> ProblemError:
@@ -185,13 +191,8 @@ def _field_errors(error: ValidationError, whole: str) -> list[FieldError]:
 def _path(location: Sequence[int | str], whole: str) -> str:
     path = whole
     for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{_shown(part)}"
+        path += f"[{part}]" if isinstance(part, int) else f".{shown(part)}"
     return path.removeprefix(f"{whole}.")
-
-
-def _shown(name: str) -> str:
-    is_plain = name.isascii() and name.isprintable() and len(name) <= MAX_NAME_CHARACTERS
-    return name if is_plain else "(unnamed)"
 
 
 def _reworded(message: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from service.access.door import Caller
 from service.answering import Call
-from service.bodies import invalid_request
+from service.bodies import invalid_request, shown
 from service.contract.text import MAX_TEXT_CHARACTERS
 from service.generation import Generation
 from service.problems import Code, FieldError, ProblemError
@@ -61,7 +61,7 @@ class Changing:
         what = f"is no field of the catalogue, which has: {have}"
         unknown = [name for name in product.named if name not in (*known, *ours)]
         if unknown:
-            raise invalid_request([FieldError(where=_shown(name), what=what) for name in unknown])
+            raise invalid_request([FieldError(where=shown(name), what=what) for name in unknown])
         characters = len(self._encoding.text(product.record))
         if characters > MAX_TEXT_CHARACTERS:
             columns = ", ".join(self._encoding.product_text)
@@ -132,7 +132,3 @@ def problem_of_outcome(outcome: Outcome) -> ProblemError | None:
             return ProblemError(Code.CHANGES_NOT_KEPT, detail)
         case _:
             return None
-
-
-def _shown(name: str) -> str:
-    return name if name.isascii() and name.isprintable() and name else "(unnamed)"

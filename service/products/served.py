@@ -11,7 +11,7 @@ from service.products.change import ProductRecord
 from service.products.ground import Base
 from service.products.rows import FreshRows, Joined
 from service.retrievers import NOT_FOUND, Retriever
-from service.retrievers.exact import must_fit, ranked
+from service.retrievers.exact import filled, must_fit, ranked
 
 FEW_REMOVED = 64
 """So few removed products are left out after the search, which is quicker than to filter it."""
@@ -171,12 +171,7 @@ class LiveRetriever:
             similarity = np.concatenate([similarity, found], axis=1)
             more = np.broadcast_to(own + self._base.products, found.shape)
             rows = np.concatenate([rows, more], axis=1)
-        similarity, rows = ranked(similarity, rows, k)
-        missing = ((0, 0), (0, k - rows.shape[1]))
-        return (
-            np.pad(similarity, missing, constant_values=-np.inf),
-            np.pad(rows, missing, constant_values=NOT_FOUND),
-        )
+        return filled(*ranked(similarity, rows, k), k)
 
     def similarities(
         self, queries: Float32[np.ndarray, "query dim"], rows: Int64[np.ndarray, "query rank"]

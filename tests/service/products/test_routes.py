@@ -207,6 +207,15 @@ def test_unknown_fields_are_refused_with_those_there_are(shared: Catalogue) -> N
     assert detail == "colour is no field of the catalogue, which has: category, brand"
 
 
+@pytest.mark.parametrize("name", ["", "é", "x" * 65, "a\nb"])
+def test_a_field_of_an_odd_name_is_refused_without_repeating_it(
+    shared: Catalogue, name: str
+) -> None:
+    (error,) = shared.put("p-1", "x", **{name: "red"}).json()["errors"]
+
+    assert error["where"] == "(unnamed)"
+
+
 @pytest.mark.parametrize(
     ("line", "detail"),
     [
