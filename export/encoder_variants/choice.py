@@ -40,7 +40,7 @@ def choose(exported: Exported, wanted: Precision, judges: Judges | None = None) 
         DataError: if ``int8`` was asked for and there is no text to fix its ranges on.
     """
     plain = Chosen(exported.encoder, Precision.FP32)
-    if wanted is Precision.FP32:
+    if wanted is Precision.FP32 or _nothing_to_judge_by(exported, wanted):
         return plain
     with tempfile.TemporaryDirectory() as folder:
         tried = _try_forms(exported, wanted, Path(folder), judges or Judges())
@@ -55,6 +55,20 @@ def choose(exported: Exported, wanted: Precision, judges: Judges | None = None) 
     say(f"the bundle serves {best.precision}: {best.method}")
     encoder = Encoder(exported.path, exported.encoder.tokeniser)
     return Chosen(encoder, best.precision, best.method, records)
+
+
+def _nothing_to_judge_by(exported: Exported, wanted: Precision) -> bool:
+    """Return whether `auto` must stay with fp32; a form that was asked for by name is refused."""
+    if exported.texts.queries:
+        return False
+    if wanted is not Precision.AUTO:
+        message = (
+            f"there is no validation query to judge {wanted} by; give validation queries, or build "
+            f"with --precision {Precision.FP32}"
+        )
+        raise BundleError(message)
+    say("the encoder stays fp32: there is no validation query to judge another form by")
+    return True
 
 
 def _try_forms(

@@ -111,13 +111,26 @@ def test_a_form_that_gives_no_numbers_fails_and_says_so(
     assert choose(opened, Precision.AUTO, Judges(LAX, timed(3.0))).precision is Precision.FP32
 
 
+def test_without_validation_queries_auto_stays_fp32_and_another_form_is_refused(
+    opened: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = replace(opened, texts=GateTexts([], opened.texts.products, []))
+
+    assert choose(nothing, Precision.AUTO, Judges(LAX)).precision is Precision.FP32
+    said = capsys.readouterr()
+    assert "stays fp32: there is no validation query" in said.out + said.err
+    for wanted in (Precision.INT8, Precision.FP16):
+        with pytest.raises(BundleError, match=f"no validation query to judge {wanted} by"):
+            choose(nothing, wanted, Judges(LAX))
+
+
 def test_blank_texts_alone_stop_int8_and_leave_auto_with_fp32(
     opened: Exported, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blank = opened.encoder.tokenise(["", " "])
-    nothing = replace(opened, texts=GateTexts([], blank, []))
+    nothing = replace(opened, texts=GateTexts(blank, blank, [frozenset(), frozenset()]))
 
-    with pytest.raises(DataError, match="all 2 are blank"):
+    with pytest.raises(DataError, match="all 4 are blank"):
         choose(nothing, Precision.INT8, Judges(LAX, timed(3.0)))
     assert choose(nothing, Precision.AUTO, Judges(LAX, timed(3.0))).precision is Precision.FP32
     assert "no other form of the encoder can be made: int8 fixes" in capsys.readouterr().out
