@@ -86,6 +86,7 @@ def _without_flat(
 ) -> Tuned:
     if wanted.family is Family.FLAT:
         _must_be_possible(Family.FLAT, vectors.shape, wanted)
+    _must_have_room_for_one(vectors.shape, wanted)
     fast = _fastest(FAST, vectors, wanted, yardstick)
     return fast or _must_reach(_fastest(SMALLER, vectors, wanted, yardstick), wanted)
 
@@ -138,16 +139,28 @@ def _must_be_possible(family: Family, shape: tuple[int, ...], wanted: IndexWish)
         raise ConfigError(obstacle)
 
 
+def _must_have_room_for_one(shape: tuple[int, ...], wanted: IndexWish) -> None:
+    if all(_obstacle(family, shape, wanted) for family in FAST + SMALLER):
+        possible = [f for f in FAST + SMALLER if not _obstacle(f, shape, IndexWish())]
+        smallest = min(possible, key=lambda family: size_bytes(family, *shape))
+        needed, allowed = size_bytes(smallest, *shape), wanted.memory_bytes or 0
+        message = (
+            f"no index has room: the {smallest} index of {shape[0]} products needs "
+            f"{needed / GIGABYTE:.2g} GB, --index-memory allows {allowed / GIGABYTE:.2g}; "
+            "allow more"
+        )
+        raise ConfigError(message)
+
+
 def _must_reach(found: Tuned | None, wanted: IndexWish) -> Tuned:
     if found is None:
-        which = (
-            "no index that there is room for finds"
-            if wanted.family is None
-            else (f"the {wanted.family} index does not find")
-        )
+        if wanted.family is None:
+            which, instead = "no index that there is room for finds", "allow more --index-memory"
+        else:
+            which, instead = f"the {wanted.family} index does not find", "ask for --index flat"
         message = (
             f"{which} {wanted.recall:.4g} of the ten nearest products, however long it searches; "
-            "ask for a lower --recall, or for --index flat"
+            f"ask for a lower --recall, or {instead}"
         )
         raise ConfigError(message)
     return found

@@ -123,7 +123,9 @@ def _empty(family: Family, dim: int, clusters: int) -> faiss.Index:
         case Family.IVFPQ:
             codes = codes_of(dim)
             centres = faiss.IndexFlatIP(dim)
-            return _clustered(faiss.IndexIVFPQFastScan(centres, dim, clusters, codes, 4, IP))
+            index = faiss.IndexIVFPQFastScan(centres, dim, clusters, codes, 4, IP)
+            index.pq.cp.min_points_per_centroid = 1  # of each code book, as of the clusters
+            return _clustered(index)
 
 
 def _clustered(index: faiss.IndexIVF) -> faiss.IndexIVF:

@@ -93,6 +93,22 @@ def test_too_little_memory_is_refused_in_one_line(family: Family | None) -> None
     assert "\n" not in str(error.value)
 
 
+def test_where_no_index_has_room_it_is_said_how_much_the_smallest_needs() -> None:
+    least = min(size_bytes(family, *PRODUCTS.shape) for family in Family)
+    said = f"the ivfpq index of 1500 products needs {least / 1e9:.2g} GB, --index-memory allows"
+
+    with pytest.raises(ConfigError, match=said):
+        choose(PRODUCTS, IndexWish(recall=0.9, memory_bytes=least - 1), timed())
+
+
+def test_who_lets_the_memory_decide_is_not_sent_to_an_index_without_room() -> None:
+    unreachable = Yardstick(QUERIES, np.full(100, 2.0, dtype=np.float32), lambda *_: 1.0)
+    room = size_bytes(Family.INT8, *PRODUCTS.shape)
+
+    with pytest.raises(ConfigError, match=r"lower --recall, or allow more --index-memory$"):
+        choose(PRODUCTS, IndexWish(recall=0.9, memory_bytes=room), unreachable)
+
+
 @pytest.mark.parametrize("family", [family for family in Family if family != Family.FLAT])
 def test_a_recall_that_a_family_cannot_reach_is_refused(family: Family) -> None:
     unreachable = Yardstick(QUERIES, np.full(100, 2.0, dtype=np.float32), lambda *_: 1.0)

@@ -57,3 +57,12 @@ def test_clusters_are_a_power_of_two_with_products_enough_to_make_them(products:
 @given(st.integers(1, 2000))
 def test_codes_divide_a_vector_evenly(dim: int) -> None:
     assert dim % codes_of(dim) == 0
+
+
+@pytest.mark.parametrize("family", Family)
+def test_a_small_catalogue_is_no_reason_to_complain_on_the_screen(
+    family: Family, capfd: pytest.CaptureFixture[str]
+) -> None:
+    build(family, PRODUCTS[:120], seed=0)
+
+    assert tuple(capfd.readouterr()) == ("", "")
