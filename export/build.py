@@ -21,7 +21,7 @@ from export.parity import check_parity
 from export.product_index import CatalogueVectors, make_vectors
 from export.product_table import write_catalogue
 from export.read_products import ReadProducts
-from export.signals import SignalOptions, add_signals, with_points
+from export.signals import SignalOptions, add_signals, choose_columns, with_points
 from export.work_folder import work_beside
 from service.catalogue import Catalogue
 from service.contract import bundle as bundles
@@ -78,9 +78,11 @@ def build_bundle(  # noqa: PLR0913  # every one of them is a choice of whoever b
     Raises:
         BundleError: if ``out`` is taken, another process builds it, it cannot be written, the
             export does not match the encoder, or the form that is wanted does not match fp32.
-        ConfigError: if the products lack a column that the encoder was trained on, or no such
-            index can be had.
+        ConfigError: if the products lack a column that the encoder was trained on or that
+            ``signals`` name, or no such index can be had.
     """
+    signals = signals or SignalOptions()
+    choose_columns(products.attribute_names, signals.identifiers)  # say now, not after the work
     texts = products.texts(checkpoint.config.data.product_text)
     with work_beside(out) as work, new_bundle(out, within=work) as folder:
         say("exporting the encoder to ONNX")

@@ -177,7 +177,10 @@ def _promise(
         is_one_of_several=is_one_of_several,
     )
     explanation = explanation.replace("at similarity", f"at {value}")
-    named = " and ".join(map(_named, judged.points(target_precision, confidence)))
+    points = judged.points(target_precision, confidence)
+    if any(of_kind.is_accepted for of_kind in points):
+        explanation = explanation.replace("every query goes", "every other query goes")
+    named = " and ".join(map(_named, points))
     return FurtherPoint(
         target_precision=target_precision,
         operating_point=point,

@@ -44,7 +44,12 @@ def promise_lines(
     yield manifest.promise_at(shown).explanation
     default = manifest.calibration.target_precision
     rows = [
-        _row(promise, promise.target_precision == default, _reached(manifest, promise, judged))
+        _row(
+            promise,
+            manifest.coverage_at(promise.target_precision),
+            _reached(manifest, promise, judged),
+            is_default=promise.target_precision == default,
+        )
         for promise in promises
     ]
     yield from table(HEAD if judged is None else HEAD + HEAD_HERE, rows)
@@ -77,14 +82,15 @@ def accepted_counts(
     }
 
 
-def _row(promise: FurtherPoint, is_default: bool, reached: dict[str, Any] | None) -> list[str]:
+def _row(
+    promise: FurtherPoint, coverage: float, reached: dict[str, Any] | None, *, is_default: bool
+) -> list[str]:
     point = promise.operating_point
     row = [percent(promise.target_precision) + (" (default)" if is_default else "")]
     if point is None:
-        row += ["none", "-", "-"]
+        row += ["none", ratio(coverage) if coverage else "-", "-"]
     else:
-        bound = point.precision_lower_bound
-        row += [f"{point.threshold:.4f}", ratio(point.coverage), ratio(bound)]
+        row += [f"{point.threshold:.4f}", ratio(coverage), ratio(point.precision_lower_bound)]
     if reached is not None:
         row += [ratio(reached["coverage"]), ratio(reached["accepted_precision"])]
     return row

@@ -60,18 +60,7 @@ def identifier_columns(
     Raises:
         ConfigError: if a column that was named is not there.
     """
-    there = products.attribute_names
-    if wanted is None:
-        chosen = [(DETECTED[n.casefold()], n) for n in there if n.casefold() in DETECTED]
-    else:
-        chosen = list(wanted)
-    for _, name in chosen:
-        if name not in there:
-            message = (
-                f"products have no column {name!r} for --identifiers, only {', '.join(there)}; "
-                "name one of these, or write --identifiers none"
-            )
-            raise ConfigError(message)
+    chosen = choose_columns(products.attribute_names, wanted)
     columns = [
         described(kind, name, (product.attributes.get(name) for product in products.items))
         for kind, name in chosen
@@ -79,6 +68,27 @@ def identifier_columns(
     for column in columns:
         say(_line(column, len(products), is_detected=wanted is None))
     return tuple(columns)
+
+
+def choose_columns(
+    there: Sequence[str], wanted: Sequence[tuple[IdentifierKind, str]] | None
+) -> list[tuple[IdentifierKind, str]]:
+    """Return kind and name of the columns of identifiers among those that are there.
+
+    Raises:
+        ConfigError: if a column that was named is not there.
+    """
+    if wanted is None:
+        return [(DETECTED[n.casefold()], n) for n in there if n.casefold() in DETECTED]
+    for _, name in wanted:
+        if name not in there:
+            found = f"only {', '.join(there)}; name one of these, or" if there else "nor any other;"
+            message = (
+                f"products have no column {name!r} for --identifiers, {found} write "
+                "--identifiers none"
+            )
+            raise ConfigError(message)
+    return list(wanted)
 
 
 def add_signals(

@@ -7,6 +7,7 @@ import pytest
 from export.build import Promise, build_bundle
 from export.evaluate import evaluate
 from export.operating_point import LabelledSets, labelled_sets
+from export.promises import promise_lines
 from export.recommend import COLUMNS, SIGNAL_COLUMNS, recommend_file
 from export.signals import SignalOptions, identifier_columns
 from service.contract import bundle as bundles
@@ -156,6 +157,10 @@ def test_gtins_are_accepted_only_where_calibration_queries_show_what_they_are_wo
         assert (point.matches, point.wrong, point.is_accepted) == (60, 0, True)
         assert answer.reason == reason
         assert manifest.coverage_at(None) >= 60 / 61
+        lines = "\n".join(promise_lines(manifest, shown=0.8))
+        assert f" {manifest.coverage_at(None):.3f} |" in lines
+        assert "are accepted as well" in lines
+        assert "every query goes to review" not in lines
         figures = evaluate(recommender, manifest, with_gtins(data.split("test"), of)).figures()
         assert figures["identifier_matches"] == {"gtin": {"queries": 30, "wrong": 0}}
         assert figures["accepted"] >= 30
@@ -187,5 +192,27 @@ def test_columns_that_are_named_are_taken_and_no_others() -> None:
     assert identifier_columns(products, []) == ()
     [found] = identifier_columns(products, [(GTIN, "code")])
     assert (found.column, found.products, found.unusable, found.shared) == ("code", 1, 0, 0)
-    with pytest.raises(ConfigError, match="no column 'barcode'"):
+    with pytest.raises(ConfigError, match=r"no column 'barcode' .* only ean, code; name one"):
         identifier_columns(products, [(GTIN, "barcode")])
+    with pytest.raises(
+        ConfigError, match="no column 'ean' for --identifiers, nor any other; write"
+    ):
+        identifier_columns(products_with([]), [(GTIN, "ean")])
+
+
+def test_a_column_that_is_not_there_stops_the_build_before_its_work(
+    checkpoint: Checkpoint,
+    data: DataFolder,
+    sets: LabelledSets,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options, promise = SignalOptions([(GTIN, "barcode")]), Promise(0.8, 0.95)
+
+    with pytest.raises(ConfigError, match="no column 'barcode'"):
+        build_bundle(
+            checkpoint, data.products, sets, tmp_path / "b", promise=promise, signals=options
+        )
+
+    assert tuple(capsys.readouterr()) == ("", "")
+    assert not list(tmp_path.iterdir())
