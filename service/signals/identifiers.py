@@ -3,11 +3,14 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from service.contract.signals import IdentifierColumn, IdentifierKind, IdentifierRule
 from service.signals.gtin import FoundGtins, digits_of, gtin_of, gtins_in
 from service.signals.mpn import mpn_of, mpns_in
 
+REMEMBERED = 1 << 15
+"""So many entries are read once only: each change of a product asks for all fresh ones again."""
 SEPARATORS = ",;|"
 """Part several identifiers in one entry of a column."""
 
@@ -202,6 +205,7 @@ def _parts(entry: str | None) -> list[str]:
     return [part for one in entry.split(SEPARATORS[0]) if (part := one.strip())]
 
 
+@lru_cache(REMEMBERED)
 def _value(kind: IdentifierKind, part: str) -> str | None:
     return gtin_of(part) if kind is IdentifierKind.GTIN else mpn_of(part)
 

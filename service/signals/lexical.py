@@ -34,6 +34,7 @@ class LexicalIndex:
         self._vocabulary: dict[str, int] = index.vocab_dict
         self._holders: Int64[np.ndarray, " word"] = np.diff(index.scores["indptr"])
         self._fresh: tuple[dict[str, float], ...] = ()
+        self._weighed: dict[str, dict[str, float]] = {}
         self._removed: Int64[np.ndarray, " removed"] = np.empty(0, dtype=np.int64)
 
     @classmethod
@@ -106,7 +107,11 @@ class LexicalIndex:
             fresh: texts of all products that came since; their rows follow those of the bundle.
         """
         changed = LexicalIndex(self._index, self.record)
-        changed._fresh = tuple(self._weights(words_of(normalise(text))) for text in fresh)
+        known = self._weighed  # on the event loop, so that only the texts that are new are read
+        changed._weighed = {
+            text: known.get(text) or self._weights(words_of(normalise(text))) for text in fresh
+        }
+        changed._fresh = tuple(changed._weighed[text] for text in fresh)
         changed._removed = np.array(sorted(removed), dtype=np.int64)
         return changed
 

@@ -51,6 +51,19 @@ def test_fresh_products_score_as_those_of_the_bundle_and_those_gone_not_at_all(
     assert len(index.scores(query)) == len(TEXTS)
 
 
+def test_a_further_change_reads_only_the_texts_that_are_new(index: LexicalIndex) -> None:
+    before = index.with_changes(removed=[], fresh=[TEXTS[0], TEXTS[1]])
+
+    after = before.with_changes(removed=[0], fresh=[TEXTS[2], TEXTS[0]])
+
+    anew = index.with_changes(removed=[0], fresh=[TEXTS[2], TEXTS[0]])
+    for text in TEXTS:
+        words = words_of(text.casefold())
+        np.testing.assert_array_equal(after.scores(words), anew.scores(words))
+    assert vars(after)["_fresh"][1] is vars(before)["_fresh"][0]
+    assert len(vars(after)["_weighed"]) == 2  # what is gone is forgotten
+
+
 @pytest.mark.parametrize("row", [0, 2, 4])
 def test_a_query_that_is_a_product_has_its_own_score(index: LexicalIndex, row: int) -> None:
     words = words_of(TEXTS[row].casefold())
