@@ -103,7 +103,7 @@ class Catalogue:
         self._columns: dict[str, list[str | None]] = {}
         self._codes: dict[str, Codes] = {}
         self._texts: list[str] | None = None
-        self._masks = Masks(self._made_mask)
+        self._masks = Masks()
         hidden = {PRODUCT_ID, TITLE, *OWN_COLUMNS}
         self.fields = tuple(name for name in table.column_names if name not in hidden)
 
@@ -142,7 +142,7 @@ class Catalogue:
         Raises:
             KeyError: if it names a field that this catalogue does not have.
         """
-        return self._masks.of(wanted)
+        return self._masks.of(wanted, self._made_mask)
 
     def values(self, row: int, fields: Sequence[str]) -> Mapping[str, str | None]:
         """Return the named fields of one product; None where it has no value.

@@ -70,18 +70,23 @@ def admits(field: str, value: str | None, wanted: Sequence[str]) -> bool:
 class Masks:
     """The rows that each filter admits, the filters used last; safe to share between threads."""
 
-    def __init__(self, make: Callable[[ProductFilter], Mask], *, most: int = MOST_MASKS) -> None:
-        self._make = make
+    def __init__(self, *, most: int = MOST_MASKS) -> None:
         self._most = most
         self._kept: OrderedDict[ProductFilter, Mask] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, wanted: ProductFilter) -> Mask:
-        """Return the mask of a filter: the very same one while it is kept."""
+    def of(self, wanted: ProductFilter, make: Callable[[ProductFilter], Mask]) -> Mask:
+        """Return the mask of a filter: the very same one while it is kept.
+
+        Args:
+            wanted: the filter.
+            make: makes its mask. It is not kept: a method of the catalogue that keeps these masks
+                would hold the catalogue of a bundle that is gone.
+        """
         with self._lock:
             mask = self._kept.get(wanted)
             if mask is None:
-                mask = self._kept[wanted] = self._make(wanted)
+                mask = self._kept[wanted] = make(wanted)
                 mask.flags.writeable = False
                 if len(self._kept) > self._most:
                     self._kept.popitem(last=False)

@@ -94,7 +94,7 @@ class LiveProducts:
         self.has_twin = has_twin
         self.is_stale = is_stale
         self.fields = catalogue.fields
-        self._masks = Masks(self._made_mask)
+        self._masks = Masks()
 
     def __len__(self) -> int:
         return len(self.base) + self.rows
@@ -115,7 +115,7 @@ class LiveProducts:
 
     def mask(self, wanted: ProductFilter) -> Mask:
         """Return the rows that a filter admits, served or not."""
-        return self._masks.of(wanted)
+        return self._masks.of(wanted, self._made_mask)
 
     def _made_mask(self, wanted: ProductFilter) -> Mask:
         records = self.fresh.records[: self.rows]

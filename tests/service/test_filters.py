@@ -75,12 +75,12 @@ def test_masks_are_made_once_and_only_so_many_are_kept() -> None:
         made.append(wanted.terms[0][1][0])
         return np.ones(2, dtype=bool)
 
-    masks = Masks(make, most=2)
+    masks = Masks(most=2)
     a, b, c = (ProductFilter.of({"brand": value}) for value in "abc")
 
-    assert masks.of(a) is masks.of(a)
+    assert masks.of(a, make) is masks.of(a, make)
     for wanted in (b, a, c, a, b):  # b was used least recently when c came
-        masks.of(wanted)
+        masks.of(wanted, make)
     assert made == ["a", "b", "c", "b"]
     with pytest.raises(ValueError, match="read-only"):
-        masks.of(a)[0] = False
+        masks.of(a, make)[0] = False
