@@ -61,10 +61,10 @@ unit: setup ## fast tests
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q -n $(JOBS) -m "not slow and not real_data and not gpu and not promtool and not stack"
 
 test-slow: setup ## whole pipelines, processes, the demo; minutes
-	$(BIN)/pytest -q -m "slow and not real_data and not gpu and not promtool and not stack"
+	$(BIN)/pytest -q -o faulthandler_timeout=900 -m "slow and not real_data and not gpu and not promtool and not stack"
 
 test-data: setup ## the same on real data; SUREMATCH_DATA names their folder
-	$(BIN)/pytest -q -m "real_data and not gpu and not promtool"
+	$(BIN)/pytest -q -o faulthandler_timeout=900 -m "real_data and not gpu and not promtool"
 
 check-rules: setup ## Prometheus rules and Alertmanager's routes, by promtool and amtool
 	$(BIN)/pytest -q -m promtool tests/deploy
